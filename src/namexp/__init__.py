@@ -1,0 +1,1 @@
+"""namexp: experiments with neural amp models."""

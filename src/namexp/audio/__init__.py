@@ -1,0 +1,1 @@
+"""Sound as numbers: files, levels, and the recordings that namexp makes itself."""

@@ -1,0 +1,74 @@
+"""Audio files. The only place that imports soundfile."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from namexp.errors import UserError
+
+Samples = NDArray[np.float32]
+
+
+class Recording(NamedTuple):
+    """A mono recording: (L,) float32 samples, full scale = 1.0."""
+
+    samples: Samples
+    sample_rate: int
+
+
+def read_wav(path: Path | str) -> Recording:
+    """Read a mono file of any format that libsndfile knows (PCM 8 to 32, float, FLAC, ...).
+
+    Integer formats are divided by 2 ** (bits - 1); 8-bit WAV is unsigned, its zero is 128.
+
+    Raises:
+        UserError: missing, not audio, not mono, empty, or with samples that are not finite.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file.")
+    try:
+        samples, sample_rate = soundfile.read(path, dtype="float64", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
+        raise UserError(f"{path}: not an audio file that can be read: {error}") from None
+    if samples.shape[1] != 1:
+        raise UserError(
+            f"{path}: has {samples.shape[1]} channels and must have 1; export the recording as mono."
+        )
+    if samples.shape[0] == 0:
+        raise UserError(f"{path}: holds no samples.")
+    mono = samples[:, 0].astype(np.float32)
+    if not np.isfinite(mono).all():
+        bad = int(np.flatnonzero(~np.isfinite(mono))[0])
+        raise UserError(f"{path}: sample {bad} is {mono[bad]}; the file is damaged, record it again.")
+    return Recording(mono, sample_rate)
+
+
+def write_wav(path: Path | str, samples: Samples, sample_rate: int) -> None:
+    """Write (L,) samples as 32-bit float WAV, under a temporary name first."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(handle)
+    try:
+        soundfile.write(temporary, samples, sample_rate, subtype="FLOAT", format="WAV")
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def sha256_of(samples: Samples, sample_rate: int) -> str:
+    """Identity of a recording's content: its float32 samples and its rate."""
+    digest = hashlib.sha256(f"{sample_rate}\n".encode())
+    digest.update(np.ascontiguousarray(samples, dtype="<f4").tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,55 @@
+"""What every network that maps audio to audio has in common.
+
+Letters: B batch, S submodels (rows of the output), L samples, R receptive field.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+
+from namexp.schema.played import ModelSpec
+
+
+class Network(nn.Module, ABC):
+    """Maps a mono input to S mono outputs; the core works on S and never asks for the kind."""
+
+    @property
+    @abstractmethod
+    def spec(self) -> ModelSpec:
+        """Its description, with the values it has now."""
+
+    @property
+    def receptive_field(self) -> int | None:
+        """R in samples; None where the memory has no end (recurrent networks)."""
+        return self.spec.receptive_field
+
+    @property
+    def row_suffixes(self) -> tuple[str, ...]:
+        """What a metric's name gets for each row of the output: S entries."""
+        return ("",)
+
+    @property
+    def row_names(self) -> tuple[str, ...]:
+        """A name for each row, for people: S entries."""
+        return ("model",)
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, L) samples to (B, S, L - R + 1): only outputs whose whole past is known."""
+
+    def begin_step(self, step: int) -> None:  # noqa: B027 - most networks have nothing to prepare
+        """Called before training step ``step``; a network that draws draws here, from the step."""
+
+    @contextmanager
+    def parameter_update(self) -> Iterator[None]:
+        """Around one optimiser step; a network that keeps some weights fixed restores them."""
+        yield
+
+    def row_parameters(self, row: int) -> list[nn.Parameter]:
+        """The parameters that row ``row`` alone depends on; all of them where rows share."""
+        del row
+        return list(self.parameters())

@@ -1,0 +1,1 @@
+"""What a config may say, typed and checked. Knows no torch: starts in milliseconds."""

@@ -1,0 +1,155 @@
+"""The whole config of one training, checked: the only way from Hydra's tree to typed objects."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from namexp.errors import UserError, did_you_mean, one_line
+from namexp.schema.data import DataConfig
+from namexp.schema.fields import Fields, as_integer, shown
+from namexp.schema.model import MODEL_KINDS, ModelPlan
+from namexp.schema.playability import check_playable
+from namexp.schema.thresholds import resolve_thresholds
+from namexp.schema.training import (
+    CallbacksConfig,
+    ExportConfig,
+    LoggerConfig,
+    LossConfig,
+    OptimizerConfig,
+    SchedulerConfig,
+    TrainerConfig,
+)
+
+GROUPS: dict[str, Any] = {
+    "data": DataConfig,
+    "loss": LossConfig,
+    "optimizer": OptimizerConfig,
+    "scheduler": SchedulerConfig,
+    "trainer": TrainerConfig,
+    "callbacks": CallbacksConfig,
+    "logger": LoggerConfig,
+    "export": ExportConfig,
+}
+
+
+@dataclass
+class ExperimentConfig:
+    """One training and its export."""
+
+    seed: int
+    model: Any
+    data: DataConfig
+    loss: LossConfig
+    optimizer: OptimizerConfig
+    scheduler: SchedulerConfig
+    trainer: TrainerConfig
+    callbacks: CallbacksConfig
+    logger: LoggerConfig
+    export: ExportConfig
+
+    def __post_init__(self) -> None:
+        """Agreement between groups."""
+        as_integer(self.seed, "seed", minimum=0)
+        plan = self.plan
+        for submodel in plan.submodels:
+            check_playable(submodel.spec, f"model '{submodel.name}': ")
+        if plan.kind == "packed_wavenet":
+            resolve_thresholds(
+                self.export.container_max_values, len(plan.submodels), "export.container_max_values"
+            )
+        self._check_normalisation(plan)
+        self._check_coupling(plan)
+
+    @property
+    def plan(self) -> ModelPlan:
+        """What the model group means."""
+        return self.model.plan
+
+    def _check_normalisation(self, plan: ModelPlan) -> None:
+        # head_scale is applied before the top-level head, which is not linear: nothing in the file
+        # could undo the scale exactly.
+        if self.data.level_rms_dbfs is not None and plan.spec.head is not None:
+            raise UserError(
+                f"data.level_rms_dbfs (= {self.data.level_rms_dbfs:g}) cannot be undone in a model "
+                "with a top-level head (model.head); use data=raw or set model.head=null."
+            )
+
+    def _check_coupling(self, plan: ModelPlan) -> None:
+        if self.scheduler.name == "ReduceLROnPlateau" and len(plan.submodels) > 1:
+            raise UserError(
+                "scheduler.name (= 'ReduceLROnPlateau') would tie the submodels of a pack together: "
+                "one learning rate for all would follow their mean; choose a schedule over epochs, "
+                "such as scheduler=exponential."
+            )
+
+
+def parse_experiment(cfg: DictConfig | dict[str, Any]) -> ExperimentConfig:
+    """Check a composed config.
+
+    Args:
+        cfg: the tree that Hydra composed, or the content of a run's config.yaml.
+
+    Raises:
+        UserError: the first setting that is misspelt, of the wrong type or out of range.
+    """
+    tree = cfg if isinstance(cfg, DictConfig) else OmegaConf.create(cfg)
+    try:
+        plain = OmegaConf.to_container(tree, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise UserError(f"{error.full_key or 'config'}: {_reason(error)}") from None
+    fields = Fields(plain, "")
+    seed = fields.integer("seed", minimum=0)
+    model = _group("model", fields.raw("model"), _model_class(fields.section("model")))
+    groups = {name: _group(name, fields.raw(name), cls) for name, cls in GROUPS.items()}
+    fields.finish()
+    return ExperimentConfig(seed=seed, model=model, **groups)
+
+
+def _model_class(fields: Fields) -> Any:
+    return MODEL_KINDS[fields.choice("kind", MODEL_KINDS)]
+
+
+def _group(name: str, values: Any, cls: Any) -> Any:
+    """``values`` as an object of ``cls``, with every key and type checked."""
+    fields = Fields(values, name)
+    known = [field.name for field in dataclasses.fields(cls)]
+    for key in known:
+        fields.raw(key, None)
+    fields.finish()
+    missing = [key for key in known if key not in values]
+    if missing:
+        raise UserError(f"{name}.{missing[0]} is missing; add it to conf/{name}.")
+    try:
+        typed = OmegaConf.merge(OmegaConf.structured(cls), values)
+    except OmegaConfBaseException as error:
+        key = error.full_key or ""
+        value = values.get(key.split(".")[0]) if key else values
+        raise UserError(f"{name}.{key} (= {shown(value)}): {_reason(error)}") from None
+    checked = OmegaConf.to_container(typed, resolve=True)
+    assert isinstance(checked, dict)
+    return cls(**checked)
+
+
+def _reason(error: OmegaConfBaseException) -> str:
+    return one_line(error).split(" full_key:")[0]
+
+
+def suggestion(key: str, cfg: DictConfig) -> str:
+    """Did-you-mean for a dotted ``key`` among all settings of ``cfg``."""
+    return did_you_mean(key, _all_keys(cfg))
+
+
+def _all_keys(node: Any, prefix: str = "") -> list[str]:
+    if not isinstance(node, DictConfig):
+        return []
+    keys: list[str] = []
+    for name in node:
+        full = f"{prefix}{name}"
+        keys.append(full)
+        keys += _all_keys(node._get_node(name), f"{full}.")
+    return keys
