@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,8 @@ from namexp.schema.training import (
     SchedulerConfig,
     TrainerConfig,
 )
+
+MIN_SPECTRAL_SAMPLES = 1026  # half of the longest FFT (2048), reflected, after pre-emphasis
 
 GROUPS: dict[str, Any] = {
     "data": DataConfig,
@@ -63,6 +66,7 @@ class ExperimentConfig:
                 self.export.container_max_values, len(plan.submodels), "export.container_max_values"
             )
         self._check_normalisation(plan)
+        self._check_windows()
         self._check_coupling(plan)
 
     @property
@@ -77,6 +81,14 @@ class ExperimentConfig:
             raise UserError(
                 f"data.level_rms_dbfs (= {self.data.level_rms_dbfs:g}) cannot be undone in a model "
                 "with a top-level head (model.head); use data=raw or set model.head=null."
+            )
+
+    def _check_windows(self) -> None:
+        spectral = self.loss.mrstft_weight + self.loss.pre_emphasis_mrstft_weight
+        if spectral > 0 and self.data.ny < MIN_SPECTRAL_SAMPLES:
+            raise UserError(
+                f"data.ny (= {self.data.ny}) must be at least {MIN_SPECTRAL_SAMPLES} for the MRSTFT "
+                "terms of the loss; use longer windows or set the loss.*mrstft_weight to 0."
             )
 
     def _check_coupling(self, plan: ModelPlan) -> None:
@@ -153,3 +165,16 @@ def _all_keys(node: Any, prefix: str = "") -> list[str]:
         keys.append(full)
         keys += _all_keys(node._get_node(name), f"{full}.")
     return keys
+
+
+def resolved_config(cfg: DictConfig) -> dict[str, Any]:
+    """The composed config as plain values, files by their absolute paths."""
+    plain = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(plain, dict)
+    resolved: dict[str, Any] = {str(key): value for key, value in plain.items()}
+    data = resolved["data"]
+    for item in [data, *(data["pairs"] or [])]:
+        for key in ("input", "target"):
+            if item.get(key) is not None:
+                item[key] = os.path.abspath(item[key])
+    return resolved

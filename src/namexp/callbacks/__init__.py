@@ -1,0 +1,1 @@
+"""What happens beside a training, the same for every task."""

@@ -1,0 +1,101 @@
+"""Windows of recordings and the order in which a training sees them.
+
+Letters: B batch, L samples, R receptive field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from namexp.data.recordings import Part
+
+
+class Batch(NamedTuple):
+    """Input (B, R + ny - 1) and the target of its last ny samples (B, ny)."""
+
+    input: Tensor
+    target: Tensor
+
+
+class WindowDataset(Dataset[Batch]):
+    """Windows that follow one another without overlap of their targets.
+
+    Window i of a part is input[i ny : i ny + R + ny - 1] with target[i ny + R - 1 : + ny]; the rest
+    at a part's end that is shorter than ny is left out. The dataset is asked for whole batches.
+    """
+
+    def __init__(self, parts: Sequence[Part], *, receptive_field: int, ny: int) -> None:
+        inputs, targets = [], []
+        for part in parts:
+            x, y = torch.from_numpy(part.input), torch.from_numpy(part.target)
+            if x.numel() >= receptive_field + ny - 1:
+                # views: the windows of a part share its memory
+                inputs.append(x.unfold(0, receptive_field + ny - 1, ny))
+                targets.append(y[receptive_field - 1 :].unfold(0, ny, ny))
+        self._inputs, self._targets = inputs, targets
+        counts = torch.tensor([x.shape[0] for x in inputs])
+        self._part = torch.repeat_interleave(torch.arange(len(inputs)), counts)
+        self._row = torch.cat([torch.arange(int(n)) for n in counts])
+
+    def __len__(self) -> int:
+        return self._part.numel()
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices: Sequence[int]) -> Batch:
+        """Gather a batch at once."""
+        picked = [(int(self._part[i]), int(self._row[i])) for i in indices]
+        return Batch(
+            torch.stack([self._inputs[p][r] for p, r in picked]),
+            torch.stack([self._targets[p][r] for p, r in picked]),
+        )
+
+
+class EpochOrder(Sampler[list[int]]):
+    """Batches of window indices; the order is a pure function of (seed, epoch).
+
+    The last batch of an epoch is left out where it would be smaller, unless it is the only one.
+    """
+
+    def __init__(self, num_windows: int, *, batch_size: int, seed: int) -> None:
+        self.num_windows, self.seed = num_windows, seed
+        self.batch_size = min(batch_size, num_windows)
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called before each epoch, by Lightning."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.num_windows // self.batch_size
+
+    def __iter__(self) -> Iterator[list[int]]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        order = torch.randperm(self.num_windows, generator=generator).tolist()
+        for i in range(len(self)):
+            yield order[i * self.batch_size : (i + 1) * self.batch_size]
+
+
+class ValidationDataset(Dataset[Batch]):
+    """Each recording's validation part as one batch of one, at its full length."""
+
+    def __init__(self, parts: Sequence[Part], *, receptive_field: int) -> None:
+        self._batches = [
+            Batch(
+                torch.from_numpy(part.input)[None],
+                torch.from_numpy(part.target)[None, receptive_field - 1 :],
+            )
+            for part in parts
+        ]
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __getitem__(self, index: int) -> Batch:
+        return self._batches[index]

@@ -1,0 +1,26 @@
+"""What every command does around its work: exit statuses, and one line for a user's mistake."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from namexp.errors import UserError, one_line
+
+OK, FAILED, INTERRUPTED = 0, 1, 130
+
+
+def guarded(name: str, work: Callable[[], int | None]) -> int:
+    """Run ``work`` and return the exit status of the command ``name``.
+
+    A user's mistake and a file that cannot be read or written end in one line on stderr and status
+    1; Ctrl-C in 130. Anything else is a defect of namexp and keeps its traceback.
+    """
+    try:
+        return work() or OK
+    except (UserError, OSError) as error:
+        print(f"{name}: {one_line(error)}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted", file=sys.stderr)
+        return INTERRUPTED

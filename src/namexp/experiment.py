@@ -1,0 +1,370 @@
+"""One training from config to verified file: the only place that puts the rooms together."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import OmegaConf
+from pytorch_lightning.loggers import Logger
+from torch import Tensor
+
+from namexp.callbacks.best_submodel import BestSubmodels
+from namexp.callbacks.checkpoints import Checkpoints
+from namexp.callbacks.progress import TrainingProgress
+from namexp.callbacks.stopping import SilenceCheck, StopEarly
+from namexp.comparison.picture import draw_comparison
+from namexp.data.module import CaptureDataModule
+from namexp.data.recordings import Recordings, load_recordings
+from namexp.errors import UserError
+from namexp.exporting import (
+    BestWeights,
+    assemble,
+    load_best,
+    save_verified,
+    training_metadata,
+)
+from namexp.metrics import recording_metrics
+from namexp.models.build import build_network
+from namexp.models.network import Network
+from namexp.models.streaming import respond
+from namexp.models.wavenet import PackedWaveNet, SlimmableWaveNet
+from namexp.models.wavenet.slimmable import sliced_spec
+from namexp.runs.entry import entered
+from namexp.runs.files import write_json, write_text
+from namexp.runs.identity import training_id
+from namexp.runs.layout import RunLayout
+from namexp.runs.provenance import git_state, versions
+from namexp.schema.experiment import ExperimentConfig
+from namexp.schema.model import ModelPlan
+from namexp.schema.training import TrainerConfig
+from namexp.schema.wavenet import WaveNetSpec
+from namexp.tracking.csv_logger import MetricsCsvLogger
+
+log = logging.getLogger(__name__)
+
+PRECISIONS = {"32": "32-true", "64": "64-true", "16-mixed": "16-mixed", "bf16-mixed": "bf16-mixed"}
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a training leaves: its directory, its summary, and whether it was interrupted."""
+
+    run: RunLayout
+    summary: dict[str, Any]
+    interrupted: bool
+
+
+def run(config: ExperimentConfig, resolved: Mapping[str, Any], run_dir: Path) -> RunResult:
+    """Train, score and export.
+
+    Args:
+        config: checked.
+        resolved: the same as plain values; kept as config.yaml.
+        run_dir: created if need be.
+
+    Raises:
+        UserError: anything that can be known before training, and a run directory in use.
+        KeyboardInterrupt: after Ctrl-C, when everything that could be exported was.
+    """
+    check_hardware(config.trainer)
+    layout = RunLayout(run_dir)
+    with entered(layout):
+        result = _train_and_export(config, resolved, layout)
+        if result.interrupted:
+            raise KeyboardInterrupt
+        return result
+
+
+def check_hardware(trainer: TrainerConfig) -> None:
+    """A GPU that was asked for must be there.
+
+    Raises:
+        UserError: it is not.
+    """
+    found = torch.cuda.is_available() or torch.backends.mps.is_available()
+    if trainer.accelerator == "gpu" and not found:
+        raise UserError(
+            "trainer.accelerator (= gpu): torch finds no GPU on this machine; use trainer=cpu, or "
+            "install a build of torch for your GPU."
+        )
+
+
+def _train_and_export(
+    config: ExperimentConfig, resolved: Mapping[str, Any], layout: RunLayout
+) -> RunResult:
+    plan = config.plan
+    recordings = load_recordings(config.data, receptive_field=plan.receptive_field)
+    if recordings.embedded:
+        log.info(
+            "no data.input is given: training on the embedded recording (a synthesised guitar and amp)"
+        )
+    write_text(layout.config, OmegaConf.to_yaml(OmegaConf.create(dict(resolved))))
+    if config.trainer.threads is not None:
+        torch.set_num_threads(config.trainer.threads)
+    pl.seed_everything(config.seed, verbose=False)
+    network = build_network(plan, seed=config.seed)
+    description = _description(config, resolved, recordings)
+    _announce(config, recordings, layout)
+
+    started = time.monotonic()
+    trainer, interrupted = _fit(config, resolved, network, recordings, layout, description)
+    seconds = time.monotonic() - started
+    network.cpu().float().eval()
+    best = load_best(layout, plan, network, description)
+    predictions, scores = _score(network, recordings)
+    summary = _summary(
+        config, resolved, recordings, network, best, scores,
+        seconds=seconds, epochs=trainer.current_epoch,
+    )  # fmt: skip
+    write_json(layout.summary, summary)
+    _export(config, network, recordings, summary, layout)
+    if config.callbacks.plots:
+        _draw(layout, recordings, predictions, summary, plan.receptive_field)
+    return RunResult(layout, summary, interrupted)
+
+
+def _description(
+    config: ExperimentConfig, resolved: Mapping[str, Any], recordings: Recordings
+) -> dict[str, Any]:
+    """What a checkpoint needs to be played by itself: plain values only."""
+    return {
+        "format": 1,
+        "model": resolved["model"],
+        "seed": config.seed,
+        "sample_rate": recordings.sample_rate,
+        "target_scale": recordings.target_scale,
+    }
+
+
+def _announce(config: ExperimentConfig, recordings: Recordings, layout: RunLayout) -> None:
+    rate = recordings.sample_rate
+    train = sum(part.target.size for part in recordings.train) / rate
+    validation = sum(part.target.size for part in recordings.validation) / rate
+    names = ", ".join(s.name for s in config.plan.submodels)
+    log.info(
+        "%s (%s): receptive field %d samples (%.1f ms)",
+        config.plan.kind, names, config.plan.receptive_field,
+        1000.0 * config.plan.receptive_field / rate,
+    )  # fmt: skip
+    log.info("%.1f s to train on, %.1f s to validate, %d Hz", train, validation, rate)
+    log.info("run directory: %s", layout.root)
+
+
+# --- training -----------------------------------------------------------------------------------
+
+
+def _fit(
+    config: ExperimentConfig,
+    resolved: Mapping[str, Any],
+    network: Network,
+    recordings: Recordings,
+    layout: RunLayout,
+    description: dict[str, Any],
+) -> tuple[pl.Trainer, bool]:
+    """Train ``network``; (trainer, whether Ctrl-C ended it)."""
+    from namexp.tasks.capture import CaptureTask
+
+    task = CaptureTask(
+        network,
+        loss=config.loss,
+        optimizer=config.optimizer,
+        scheduler=config.scheduler,
+        gradient_clip_norm=config.trainer.gradient_clip_norm,
+        description=description,
+    )
+    data = CaptureDataModule(
+        recordings,
+        receptive_field=config.plan.receptive_field,
+        ny=config.data.ny,
+        batch_size=config.data.batch_size,
+        seed=config.seed,
+    )
+    for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.ERROR)  # tips and advertisements
+    trainer = pl.Trainer(
+        accelerator=config.trainer.accelerator,
+        devices=1,
+        precision=PRECISIONS[config.trainer.precision],  # type: ignore[arg-type]
+        max_epochs=config.trainer.max_epochs,
+        max_steps=config.trainer.max_steps or -1,
+        limit_train_batches=config.trainer.limit_train_batches,
+        check_val_every_n_epoch=config.trainer.check_val_every_n_epoch,
+        log_every_n_steps=config.trainer.log_every_n_steps,
+        deterministic=config.trainer.deterministic,
+        logger=_loggers(config, resolved, layout),
+        callbacks=_callbacks(config, network, layout, description),
+        default_root_dir=layout.root,
+        enable_checkpointing=False,  # our own, renamed into place
+        enable_progress_bar=config.callbacks.progress,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+    try:
+        trainer.fit(task, datamodule=data)
+    except SystemExit:
+        # Lightning makes this of Ctrl-C, and ignores the next ones
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        log.info("interrupted: exporting the best weights so far")
+        return trainer, True
+    finally:
+        if config.logger.kind == "wandb":
+            from namexp.tracking.wandb_logger import finish_wandb
+
+            finish_wandb()
+    return trainer, False
+
+
+def _callbacks(
+    config: ExperimentConfig, network: Network, layout: RunLayout, description: dict[str, Any]
+) -> list[pl.Callback]:
+    callbacks: list[pl.Callback] = [Checkpoints(layout), SilenceCheck()]
+    if isinstance(network, PackedWaveNet):
+        wavenets = network.wavenets()
+
+        def content(i: int) -> dict[str, Any]:
+            about = {**description, "submodel_index": i}
+            return {"namexp": about, "state_dict": wavenets[i].state_dict()}
+
+        callbacks.insert(0, BestSubmodels(layout, network.names, content))
+    settings = config.callbacks
+    callbacks.append(StopEarly(stop_at_esr=settings.stop_at_esr, patience=settings.patience))
+    if settings.progress:
+        callbacks.append(TrainingProgress())
+    return callbacks
+
+
+def _loggers(
+    config: ExperimentConfig, resolved: Mapping[str, Any], layout: RunLayout
+) -> list[Logger]:
+    loggers: list[Logger] = [MetricsCsvLogger(layout.metrics, steps=config.logger.kind != "none")]
+    if config.logger.kind == "wandb":
+        from namexp.tracking.wandb_logger import build_wandb_logger
+
+        loggers.append(
+            build_wandb_logger(
+                config.logger,
+                run_dir=layout.root,
+                resolved=dict(resolved),
+                tags=[config.plan.kind],
+            )
+        )
+    return loggers
+
+
+# --- scoring and export ---------------------------------------------------------------------------
+
+
+def _score(network: Network, recordings: Recordings) -> tuple[list[Tensor], dict[str, Tensor]]:
+    """Predictions of every validation recording and the (S,) metrics over all of them."""
+    R = network.receptive_field
+    assert R is not None
+    inputs = [torch.from_numpy(part.input)[None] for part in recordings.validation]
+    predictions = [respond(network, x)[0] for x in inputs]
+    targets = [torch.from_numpy(part.target[R - 1 :]) for part in recordings.validation]
+    return predictions, recording_metrics(zip(predictions, targets, strict=True))
+
+
+def _rows(plan: ModelPlan) -> list[tuple[str, WaveNetSpec]]:
+    """Name and description of what each row of the output plays."""
+    if plan.kind == "slimmable":
+        assert plan.spec.slimmable is not None
+        widths = plan.spec.slimmable.widths(plan.spec.channels[0])
+        return [(f"channels_{w}", sliced_spec(plan.spec, w)) for w in widths]
+    return [(submodel.name, submodel.spec) for submodel in plan.submodels]
+
+
+def _summary(
+    config: ExperimentConfig,
+    resolved: Mapping[str, Any],
+    recordings: Recordings,
+    network: Network,
+    best: list[BestWeights],
+    scores: dict[str, Tensor],
+    *,
+    seconds: float,
+    epochs: int,
+) -> dict[str, Any]:
+    val_metric = {"esr": "ESR", "mse": "MSE", "mrstft": "MRSTFT"}[config.loss.val_loss]
+    submodels = []
+    for i, (name, spec) in enumerate(_rows(config.plan)):
+        own = best[min(i, len(best) - 1)]
+        channels = spec.channels[0] if len(spec.channels) == 1 else spec.channels
+        submodels.append(
+            {
+                "index": i,
+                "name": name,
+                "channels": channels,
+                "parameters": spec.num_weights,
+                "macs_per_sample": spec.macs_per_sample,
+                **{metric: float(values[i]) for metric, values in scores.items()},
+                "val_loss": float(scores[val_metric][i]),
+                "best_epoch": own.epoch,
+                "metric_suffix": network.row_suffixes[i],
+            }
+        )
+    return {
+        "training_id": training_id(resolved, recordings.sha256),
+        "reused_from": None,
+        "seed": config.seed,
+        "receptive_field": config.plan.receptive_field,
+        "sample_rate": recordings.sample_rate,
+        "seconds_training": round(seconds, 3),
+        "epochs": epochs,
+        "threads": torch.get_num_threads(),
+        "target_scale": recordings.target_scale,
+        "submodels": submodels,
+        "container_max_values": resolved["export"]["container_max_values"],
+        "audio_sha256": recordings.sha256,
+        "versions": versions(),
+        "git": git_state(),
+    }
+
+
+def _export(
+    config: ExperimentConfig,
+    network: Network,
+    recordings: Recordings,
+    summary: dict[str, Any],
+    layout: RunLayout,
+) -> None:
+    assert isinstance(network, Network)
+    training = training_metadata(summary)
+    if isinstance(network, SlimmableWaveNet):
+        training = training[-1:]  # the file has one model, of full width
+    model = assemble(
+        network,
+        config.plan,
+        sample_rate=recordings.sample_rate,
+        target_scale=recordings.target_scale,
+        container_max_values=config.export.container_max_values,
+        user=config.export.metadata,
+        training=training,
+    )
+    save_verified(model, network, recordings.target_scale, layout.nam)
+
+
+def _draw(
+    layout: RunLayout,
+    recordings: Recordings,
+    predictions: list[Tensor],
+    summary: dict[str, Any],
+    receptive_field: int,
+) -> None:
+    scale = recordings.target_scale  # drawn at the level of the recording
+    draw_comparison(
+        layout.comparison,
+        target=recordings.validation[0].target[receptive_field - 1 :] / scale,
+        predictions=(predictions[0] / scale).numpy(),
+        sample_rate=recordings.sample_rate,
+        submodels=summary["submodels"],
+        metrics=layout.metrics,
+    )

@@ -1,0 +1,184 @@
+"""From a run directory to a verified ``.nam``: the best weights, the thresholds, the file.
+
+Letters: S submodels, L samples.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from namexp.errors import UserError
+from namexp.models.build import build_network
+from namexp.models.network import Network
+from namexp.models.wavenet import PackedWaveNet, SlimmableWaveNet, WaveNet
+from namexp.nam.compose import compose_container, compose_model
+from namexp.nam.model import NamModel
+from namexp.nam.verify import played_rows, probe_signal, write_verified
+from namexp.runs.files import read_json
+from namexp.runs.layout import RunLayout
+from namexp.schema.model import ModelPlan
+from namexp.schema.playability import notices
+from namexp.schema.thresholds import resolve_thresholds
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BestWeights:
+    """Where one submodel's weights come from; epoch counts from 0, None for the current ones."""
+
+    epoch: int | None
+    val_loss: float | None
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read tensors and plain values only: a checkpoint cannot run code.
+
+    Raises:
+        UserError: missing, damaged, or not written by namexp.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file.") from None
+    except Exception as error:  # torch raises many kinds for damaged files
+        raise UserError(f"{path}: not a checkpoint that can be read: {error}") from None
+    if not isinstance(content, dict) or "namexp" not in content or "state_dict" not in content:
+        raise UserError(f"{path}: was not written by namexp (it does not say what the network is).")
+    return content
+
+
+def load_best(
+    run: RunLayout, plan: ModelPlan, network: Network, description: Mapping[str, Any]
+) -> list[BestWeights]:
+    """Put the best weights of every submodel into ``network``.
+
+    A pack takes each submodel's own best; what has no best checkpoint keeps the weights that
+    ``network`` has.
+
+    Raises:
+        UserError: a checkpoint belongs to another model.
+    """
+    if isinstance(network, PackedWaveNet):
+        best = read_json(run.packed_best)["submodels"] if run.packed_best.exists() else []
+        found = {entry["submodel_index"]: entry for entry in best}
+        result = []
+        for i, wavenet in enumerate(network.wavenets()):
+            entry = found.get(i)
+            if entry is None:
+                result.append(BestWeights(None, None))
+                continue
+            path = run.root / entry["checkpoint_path"]
+            content = load_checkpoint(path)
+            _check_same_model(content["namexp"], description, path)
+            wavenet.load_state_dict(content["state_dict"])
+            result.append(BestWeights(entry["epoch"], entry["best_metric"]))
+        return result
+    if not run.best_checkpoint.exists():
+        return [BestWeights(None, None)]
+    content = load_checkpoint(run.best_checkpoint)
+    _check_same_model(content["namexp"], description, run.best_checkpoint)
+    load_network_state(network, content)
+    best_of = content["callbacks"]["Checkpoints"]
+    return [BestWeights(best_of["best_epoch"], best_of["best"])]
+
+
+def load_network_state(network: Network, content: Mapping[str, Any]) -> None:
+    """Take the network's weights out of a trainer's checkpoint."""
+    prefix = "network."
+    state = {
+        name.removeprefix(prefix): value
+        for name, value in content["state_dict"].items()
+        if name.startswith(prefix)
+    }
+    network.load_state_dict(state)
+
+
+def _check_same_model(found: Mapping[str, Any], expected: Mapping[str, Any], path: Path) -> None:
+    # Sizes alone would not tell [3, 8] from [8, 3].
+    if found["model"] != expected["model"]:
+        keys = sorted(k for k in expected["model"] if found["model"].get(k) != expected["model"][k])
+        raise UserError(
+            f"{path}: holds another model than config.yaml says (they differ in model.{keys[0]}); the "
+            "run directory mixes two trainings."
+        )
+
+
+def assemble(
+    network: Network,
+    plan: ModelPlan,
+    *,
+    sample_rate: int,
+    target_scale: float,
+    container_max_values: Any,
+    user: dict[str, Any],
+    training: Sequence[dict[str, Any]],
+) -> NamModel:
+    """The model of the file.
+
+    Args:
+        network: with the weights to export.
+        plan: what it is.
+        sample_rate: Hz.
+        target_scale: of the normalisation, undone here.
+        container_max_values: thresholds setting of a pack.
+        user: metadata that only a person knows.
+        training: metadata of each submodel's training.
+    """
+    for notice in notices(plan.spec):
+        log.warning("notice: %s", notice)
+    level = {"sample_rate": sample_rate, "target_scale": target_scale}
+    if not isinstance(network, PackedWaveNet):
+        assert isinstance(network, WaveNet | SlimmableWaveNet)
+        return compose_model(network, user=user, training=training[-1], **level)  # type: ignore[arg-type]
+    thresholds = resolve_thresholds(
+        container_max_values, len(plan.submodels), "export.container_max_values"
+    )
+    models = [
+        compose_model(wavenet, user={}, training=about, **level)  # type: ignore[arg-type]
+        for wavenet, about in zip(network.wavenets(), training, strict=True)
+    ]
+    whole = {**training[-1], "submodels": [about["submodel"] for about in training]}
+    whole.pop("submodel")
+    return compose_container(models, thresholds, user=user, training=whole)
+
+
+def save_verified(model: NamModel, network: Network, target_scale: float, path: Path) -> None:
+    """Write the file and prove that it plays what ``network`` plays, at the recording's level."""
+    probe = probe_signal()
+    network = network.cpu().float().eval()
+    expected = played_rows(network, probe) / target_scale
+    write_verified(model, path, expected=expected, probe=probe)
+
+
+def training_metadata(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What each submodel's file says about its training, from the run's summary."""
+    shared = {
+        "trainer": "namexp",
+        "training_id": summary["training_id"],
+        "seed": summary["seed"],
+        "epochs": summary["epochs"],
+        "versions": summary["versions"],
+        "data": {"sha256": summary["audio_sha256"]},
+    }
+    return [
+        {
+            "validation_esr": entry["ESR"],
+            "validation_mrstft": entry["MRSTFT"],
+            "best_epoch": entry["best_epoch"],
+            "submodel": entry["name"],
+            **shared,
+        }
+        for entry in summary["submodels"]
+    ]
+
+
+def rebuild(description: Mapping[str, Any], plan: ModelPlan) -> Network:
+    """A network of the described kind, its weights still to be loaded."""
+    return build_network(plan, seed=int(description["seed"]))

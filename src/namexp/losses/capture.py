@@ -1,0 +1,78 @@
+"""The training loss of a capture: weighted terms for each submodel, summed.
+
+Letters: B batch, S submodels, L samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from namexp.losses import waveform
+from namexp.losses.spectral import Mrstft
+from namexp.losses.waveform import pre_emphasis
+from namexp.schema.training import LossConfig
+
+Term = Callable[[Tensor, Tensor], Tensor]
+
+
+class CaptureLoss(nn.Module):
+    """Sum over submodels of the sum over terms of weight times term: no term couples submodels."""
+
+    def __init__(self, config: LossConfig) -> None:
+        super().__init__()
+        self.mrstft = Mrstft()
+        terms: dict[str, tuple[float, Term]] = {
+            "MSE": (config.mse_weight, waveform.mse),
+            "ESR": (config.esr_weight, waveform.esr),
+            "DC": (config.dc_weight, waveform.dc),
+            "MRSTFT": (config.mrstft_weight, self.mrstft),
+            "pre-emphasised MSE": (
+                config.pre_emphasis_mse_weight,
+                _emphasised(waveform.mse, config.pre_emphasis_mse_coefficient),
+            ),
+            "pre-emphasised MRSTFT": (
+                config.pre_emphasis_mrstft_weight,
+                _emphasised(self.mrstft, config.pre_emphasis_mrstft_coefficient),
+            ),
+        }
+        self.terms = {name: term for name, term in terms.items() if term[0] > 0}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The terms that count, in the order of ``values``."""
+        return tuple(self.terms)
+
+    def values(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Every term of every submodel, without its weight.
+
+        Args:
+            prediction: (B, S, L).
+            target: (B, L), the same for all submodels.
+
+        Returns:
+            (S, number of terms).
+        """
+        rows = [
+            torch.stack([term(row, target) for _, term in self.terms.values()])
+            for row in prediction.unbind(dim=1)
+        ]
+        return torch.stack(rows)
+
+    def weigh(self, values: Tensor) -> Tensor:
+        """(S, terms) values to the (S,) losses of the submodels."""
+        weights = [weight for weight, _ in self.terms.values()]
+        return values @ values.new_tensor(weights)
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """(B, S, L) and (B, L) to the scalar that is minimised."""
+        return self.weigh(self.values(prediction, target)).sum()
+
+
+def _emphasised(term: Term, coefficient: float) -> Term:
+    def emphasised(prediction: Tensor, target: Tensor) -> Tensor:
+        return term(pre_emphasis(prediction, coefficient), pre_emphasis(target, coefficient))
+
+    return emphasised

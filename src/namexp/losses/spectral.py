@@ -1,0 +1,38 @@
+"""The multi-resolution STFT loss. Letters: B batch, L samples."""
+
+from __future__ import annotations
+
+from auraloss.freq import MultiResolutionSTFTLoss
+from torch import Tensor, nn
+
+from namexp.losses.waveform import check_shapes
+
+
+class Mrstft(nn.Module):
+    """Spectral convergence plus log magnitude distance, mean over three resolutions.
+
+    The settings are auraloss's defaults, which the peer uses: FFT 1024, 2048, 512; hop 120, 240, 50;
+    window 600, 1200, 240 (Hann). The convergence is one norm over the whole batch.
+    Source: Yamamoto et al. 2020, arXiv:1910.11480, Eq. (5) to (7); Steinmetz and Reiss 2020, auraloss.
+    """
+
+    MIN_SAMPLES = 1025  # the reflection at the borders of the longest FFT needs more than half of it
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loss = MultiResolutionSTFTLoss(
+            fft_sizes=[1024, 2048, 512], hop_sizes=[120, 240, 50], win_lengths=[600, 1200, 240]
+        )
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Two (B, L) signals to a scalar.
+
+        Raises:
+            ValueError: the shapes differ, or L is shorter than the transform can take.
+        """
+        check_shapes(prediction, target)
+        if prediction.shape[-1] < self.MIN_SAMPLES:
+            raise ValueError(
+                f"MRSTFT needs at least {self.MIN_SAMPLES} samples, got {prediction.shape[-1]}."
+            )
+        return self.loss(prediction[:, None], target[:, None])

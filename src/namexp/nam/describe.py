@@ -1,0 +1,127 @@
+"""What is in a file, in words and numbers, for people and for scripts."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from namexp.errors import UserError
+from namexp.nam.document import load_document
+from namexp.nam.fast_path import fast_path
+from namexp.nam.model import NamModel, model_from_document
+from namexp.schema.played import ContainerSpec, ModelSpec
+from namexp.schema.playability import notices
+from namexp.schema.wavenet import WaveNetSpec
+
+LOUDNESS_TOLERANCE_DB = 0.01
+
+
+def describe_file(path: Path) -> dict[str, Any]:
+    """Everything that ``inspect --json`` prints: ``loads``, ``reason`` and the model."""
+    document: dict[str, Any] = {}
+    try:
+        document = load_document(path)
+        model = model_from_document(document)
+    except UserError as error:
+        architecture = document.get("architecture")
+        return {"loads": False, "reason": str(error), "architecture": architecture, "warnings": []}
+    described = {"loads": True, "reason": None, **_describe(model), "warnings": _warnings(model)}
+    version = document["version"]
+    if version > "0.7.0":
+        described["warnings"].append(f"version {version} is newer than 0.7.0: partial support")
+    return described
+
+
+def _describe(model: NamModel) -> dict[str, Any]:
+    spec = model.network.spec
+    rate = model.sample_rate
+    result: dict[str, Any] = {
+        "architecture": spec.architecture,
+        "version": (model.source or {}).get("version"),
+        "sample_rate": rate,
+        "num_weights": spec.num_weights,
+        "receptive_field": spec.receptive_field,
+        "receptive_field_ms": _milliseconds(spec, rate),
+        "macs_per_sample": spec.macs_per_sample,
+        "metadata": model.metadata,
+    }
+    if isinstance(spec, ContainerSpec):
+        result["thresholds"] = [value for value, _ in spec.submodels]
+        result["submodels"] = [
+            {"max_value": value, **_describe(m)}
+            for (value, _), m in zip(spec.submodels, model.submodels, strict=True)
+        ]
+    else:
+        result["fast_path"] = fast_path(spec)
+    if isinstance(spec, WaveNetSpec):
+        result["channels"] = spec.channels
+        result["layers"] = [len(array.layers) for array in spec.layer_arrays]
+        result["head_scale"] = spec.head_scale
+        if spec.slimmable is not None:
+            widths = spec.slimmable.widths(spec.channels[0])
+            result["allowed_channels"] = list(widths)
+            result["thresholds"] = [(i + 1) / len(widths) for i in range(len(widths))]
+    if model.condition is not None:
+        result["condition_dsp"] = _describe(model.condition)
+    return result
+
+
+def _milliseconds(spec: ModelSpec, rate: float | None) -> float | None:
+    if spec.receptive_field is None or not rate:
+        return None
+    return 1000.0 * spec.receptive_field / rate
+
+
+def _warnings(model: NamModel) -> list[str]:
+    warnings = []
+    spec = model.network.spec
+    if isinstance(spec, WaveNetSpec):
+        warnings += notices(spec)
+        warnings += _divergences(spec)
+    for i, submodel in enumerate(model.submodels):
+        warnings += [f"submodel {i}: {warning}" for warning in _warnings(submodel)]
+    if isinstance(spec, ContainerSpec):
+        warnings += _container_warnings(model, spec)
+    return warnings
+
+
+def _divergences(spec: WaveNetSpec) -> list[str]:
+    """What the known runtime plays otherwise than the walkthrough says, which render follows."""
+    found = []
+    for i, array in enumerate(spec.layer_arrays):
+        if not array.layer1x1.active:
+            found.append(
+                f"layer_arrays[{i}]: without layer1x1 the C++ runtime passes the layer's input on"
+            )
+        for layer in array.layers:
+            limits = dict(layer.activation.parameters)
+            if layer.activation.type == "Hardtanh" and set(limits.values()) != {-1.0, 1.0}:
+                found.append(f"layer_arrays[{i}]: the C++ runtime limits Hardtanh at -1 and 1")
+                break
+    return found
+
+
+def _container_warnings(model: NamModel, spec: ContainerSpec) -> list[str]:
+    found = []
+    own = (model.metadata or {}).get("loudness")
+    best = (model.submodels[-1].metadata or {}).get("loudness")
+    if own is not None and best is not None and not math.isclose(
+        own, best, abs_tol=LOUDNESS_TOLERANCE_DB
+    ):
+        found.append(
+            f"the container's loudness ({own:.2f} dB) is not that of its best submodel ({best:.2f} dB): "
+            "players will set the wrong level"
+        )
+    if own is None and best is not None:
+        found.append(
+            f"the container has no loudness, its best submodel has {best:.2f} dB: players will not "
+            "set its level"
+        )
+    values = [value for value, _ in spec.submodels]
+    for i, value in enumerate(values[:-1]):
+        if value <= 0:
+            found.append(f"submodel {i} can never play: its max_value (= {value:g}) is not above 0")
+        if value >= 1:
+            found.append(f"submodel {i + 1} can never play: max_value (= {value:g}) before it reaches 1")
+    return found

@@ -1,0 +1,1 @@
+"""The run directory: what lies where, written so that nothing is lost."""

@@ -1,0 +1,72 @@
+"""Names in a run directory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunLayout:
+    """Where everything of one run lies."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved config, written once, before the first step."""
+        return self.root / "config.yaml"
+
+    @property
+    def status(self) -> Path:
+        """running, done, failed or interrupted."""
+        return self.root / "status.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that works here."""
+        return self.root / ".lock"
+
+    @property
+    def metrics(self) -> Path:
+        """Every metric, a row per validation and per few steps."""
+        return self.root / "metrics.csv"
+
+    @property
+    def summary(self) -> Path:
+        """What came out, for comparisons."""
+        return self.root / "summary.json"
+
+    @property
+    def nam(self) -> Path:
+        """The exported model."""
+        return self.root / "model.nam"
+
+    @property
+    def comparison(self) -> Path:
+        """The picture."""
+        return self.root / "comparison.png"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Directory of the trainer's checkpoints."""
+        return self.root / "checkpoints"
+
+    @property
+    def last_checkpoint(self) -> Path:
+        """State of training after the last finished epoch."""
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def best_checkpoint(self) -> Path:
+        """State with the best val_loss (of a pack: the best mean)."""
+        return self.checkpoints / "best.ckpt"
+
+    @property
+    def packed_best(self) -> Path:
+        """Which checkpoint is the best of each submodel of a pack."""
+        return self.root / "packed_best.json"
+
+    def packed_best_submodel(self, index: int) -> Path:
+        """The best weights of submodel ``index`` of a pack."""
+        return self.root / f"packed_best_submodel_{index}.ckpt"

@@ -1,0 +1,56 @@
+"""Hydra's complaints about a command line, each as one line with a suggestion."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+
+from namexp.errors import UserError, did_you_mean, one_line
+from namexp.schema.experiment import suggestion
+
+
+def explain(error: Exception, overrides: Sequence[str], conf: str) -> UserError:
+    """Turn an exception of Hydra into one for people.
+
+    Args:
+        error: what Hydra raised while composing.
+        overrides: the command line.
+        conf: directory of the YAML files.
+    """
+    text = str(error)
+    missing = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
+    if missing:
+        group, option = missing.groups()
+        options = [path.stem for path in (Path(conf) / group).glob("*.yaml")]
+        return UserError(f"{group}={option} is not an option of {group}{did_you_mean(option, options)}")
+    unknown = re.search(r"Could not override '([^']+)'", text)
+    if unknown:
+        key = unknown.group(1).split("@")[0]
+        given = next((o for o in overrides if o.lstrip("+~").startswith(f"{key}=")), key)
+        return UserError(f"{given}: '{key}' is not a setting{_suggest(key, overrides, conf)}")
+    wrong = re.search(r"Error merging override (\S+)\s+(.*)", text, re.DOTALL)
+    if wrong:
+        return UserError(f"{wrong.group(1)}: {_first_sentence(wrong.group(2))}")
+    return UserError(one_line(error))
+
+
+def _first_sentence(text: str) -> str:
+    return " ".join(text.split(" full_key")[0].split())
+
+
+def _suggest(key: str, overrides: Sequence[str], conf: str) -> str:
+    """Did-you-mean among the settings of the chosen groups; nothing if even those do not compose."""
+    groups = {path.name for path in Path(conf).iterdir() if path.is_dir()}
+    choices = [o for o in overrides if o.split("=")[0] in groups]
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(conf, version_base="1.3"):
+            cfg = compose("train", choices)
+    except HydraException:
+        return "."
+    return suggestion(key, cfg)

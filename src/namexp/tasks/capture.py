@@ -1,0 +1,130 @@
+"""Learning to sound like an amp, with one or many submodels.
+
+Letters: B batch, S submodels (rows), L samples.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from namexp.data.windows import Batch
+from namexp.losses.capture import CaptureLoss
+from namexp.metrics import recording_metrics
+from namexp.models.network import Network
+from namexp.models.streaming import respond
+from namexp.schema.training import LossConfig, OptimizerConfig, SchedulerConfig
+
+VAL_LOSS_METRIC = {"esr": "ESR", "mse": "MSE", "mrstft": "MRSTFT"}
+
+
+class CaptureTask(pl.LightningModule):
+    """Trains a network's rows on one target; logs every row's metrics and their means."""
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        loss: LossConfig,
+        optimizer: OptimizerConfig,
+        scheduler: SchedulerConfig,
+        gradient_clip_norm: float | None = None,
+        description: dict[str, Any] | None = None,
+    ) -> None:
+        """Put the network to work.
+
+        Args:
+            network: what learns.
+            loss: weights of the terms, and the metric that selects the best checkpoint.
+            optimizer: class and arguments.
+            scheduler: class and arguments.
+            gradient_clip_norm: greatest norm of each submodel's gradient; None: as it comes.
+            description: plain values stored in every checkpoint, from which the network is rebuilt.
+        """
+        super().__init__()
+        self.network = network
+        self.loss = CaptureLoss(loss)
+        self._val_metric = VAL_LOSS_METRIC[loss.val_loss]
+        self._optimizer, self._scheduler = optimizer, scheduler
+        self._clip = gradient_clip_norm
+        self._description = description or {}
+        self._validated: list[tuple[Tensor, Tensor]] = []
+
+    # --- training -------------------------------------------------------------------------------
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """One batch of windows."""
+        del batch_idx
+        self.network.begin_step(self.global_step)
+        values = self.loss.values(self.network(batch.input), batch.target)
+        loss = self.loss.weigh(values).sum()
+        self.log("train/loss", loss.detach(), on_step=True, on_epoch=False, prog_bar=True)
+        for name, value in zip(self.loss.names, values.detach().mean(dim=0), strict=True):
+            self.log(f"train/{name}", value, on_step=True, on_epoch=False)
+        return loss
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Clip each submodel by itself and log the norm and the learning rate."""
+        if self._clip is not None:
+            for row in range(len(self.network.row_suffixes)):
+                torch.nn.utils.clip_grad_norm_(self.network.row_parameters(row), self._clip)
+        grads = [p.grad for p in self.network.parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(grads)
+        self.log("train/grad_norm", norm, on_step=True, on_epoch=False)
+        self.log("train/lr", optimizer.param_groups[0]["lr"], on_step=True, on_epoch=False)
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """One step, around which the network may hold weights fixed."""
+        with self.network.parameter_update():
+            super().optimizer_step(*args, **kwargs)
+
+    def configure_optimizers(self) -> Any:
+        """The optimiser and, unless null, the scheduler of the config."""
+        config = self._optimizer
+        cls = getattr(torch.optim, config.name)
+        arguments = dict(config.options)
+        if config.name != "Rprop":  # the only one without weight decay
+            arguments["weight_decay"] = config.weight_decay
+        trained = [p for p in self.parameters() if p.requires_grad]
+        optimizer = cls(trained, lr=config.lr, **arguments)
+        if self._scheduler.name is None:
+            return optimizer
+        scheduler = getattr(torch.optim.lr_scheduler, self._scheduler.name)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {
+                "scheduler": scheduler(optimizer, **self._scheduler.options),
+                "interval": self._scheduler.interval,
+                "monitor": self._scheduler.monitor,
+            },
+        }
+
+    # --- validation -----------------------------------------------------------------------------
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the last validation."""
+        self._validated = []
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Predict one whole recording; it is scored when all are there."""
+        del batch_idx
+        self._validated.append((respond(self.network, batch.input)[0], batch.target[0]))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log every metric of every row, and the mean over rows."""
+        metrics = recording_metrics(self._validated)
+        self._validated = []
+        for name, values in {"val_loss": metrics[self._val_metric], **metrics}.items():
+            self.log(name, values.mean().float(), prog_bar=name in ("val_loss", "ESR"))
+            if len(values) > 1:
+                for suffix, value in zip(self.network.row_suffixes, values, strict=True):
+                    self.log(f"{name}{suffix}", value.float())
+
+    # --- checkpoints ----------------------------------------------------------------------------
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Store what the network is, so that a checkpoint explains itself."""
+        checkpoint["namexp"] = self._description

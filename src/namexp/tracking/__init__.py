@@ -1,0 +1,1 @@
+"""Loggers: metrics.csv and Weights & Biases. The only room that imports wandb."""

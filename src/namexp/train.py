@@ -1,0 +1,93 @@
+"""``python -m namexp.train [overrides]``: one experiment; ``-m`` for a sweep."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from namexp.conf_dir import conf_dir
+from namexp.door import guarded
+from namexp.runs.entry import record_failure
+from namexp.runs.layout import RunLayout
+from namexp.schema.composition import explain
+from namexp.schema.experiment import parse_experiment, resolved_config
+
+_failure: BaseException | None = None
+
+
+@hydra.main(version_base="1.3", config_path=conf_dir(), config_name="train")
+def _job(cfg: DictConfig) -> None:
+    """One training. In a sweep exceptions go on to Hydra; alone they wait for ``main``."""
+    global _failure
+    run_dir = Path(HydraConfig.get().runtime.output_dir)
+    try:
+        _train(cfg, run_dir)
+    except (Exception, KeyboardInterrupt) as error:
+        record_failure(RunLayout(run_dir), error)
+        with (run_dir / "train.log").open("a", encoding="utf-8") as log:
+            traceback.print_exception(error, file=log)
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise
+        _failure = error  # Hydra would print more than one line
+
+
+def _train(cfg: DictConfig, run_dir: Path) -> None:
+    config = parse_experiment(cfg)  # before torch is imported
+    from namexp import experiment
+
+    result = experiment.run(config, resolved_config(cfg), run_dir)
+    print(_table(result.summary["submodels"]))
+    print(f"model    {_shown(result.run.nam)}")
+    if config.callbacks.plots:
+        print(f"picture  {_shown(result.run.comparison)}")
+
+
+def _shown(path: Path) -> str:
+    return os.path.relpath(path)
+
+
+def _table(submodels: list[dict[str, Any]]) -> str:
+    """The outcome, a line for each submodel."""
+    rows = [("submodel", "channels", "parameters", "MACs/sample", "ESR", "MRSTFT")]
+    for s in submodels:
+        channels = s["channels"] if isinstance(s["channels"], list) else [s["channels"]]
+        rows.append(
+            (
+                s["name"], "/".join(map(str, channels)), str(s["parameters"]),
+                str(s["macs_per_sample"]), f"{s['ESR']:.5f}", f"{s['MRSTFT']:.4f}",
+            )
+        )  # fmt: skip
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
+    lines.insert(1, "  ".join("-" * w for w in widths))
+    return "\n" + "\n".join(lines) + "\n"
+
+
+def _run_hydra() -> None:
+    # Otherwise Hydra prints a traceback of its own and exits
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        _job()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error, sys.argv[1:], conf_dir()) from None
+    if _failure is not None:
+        raise _failure
+
+
+def main() -> int:
+    """The command."""
+    return guarded("namexp.train", _run_hydra)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
