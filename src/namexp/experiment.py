@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,7 +198,7 @@ def _fit(
         max_steps=config.trainer.max_steps or -1,
         limit_train_batches=config.trainer.limit_train_batches,
         check_val_every_n_epoch=config.trainer.check_val_every_n_epoch,
-        log_every_n_steps=config.trainer.log_every_n_steps,
+        log_every_n_steps=min(config.trainer.log_every_n_steps, len(data.order)),
         deterministic=config.trainer.deterministic,
         logger=_loggers(config, resolved, layout),
         callbacks=_callbacks(config, network, layout, description),
@@ -209,7 +210,10 @@ def _fit(
         use_distributed_sampler=False,
     )
     try:
-        trainer.fit(task, datamodule=data)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6 on torch 2.13
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            trainer.fit(task, datamodule=data)
     except SystemExit:
         # Lightning makes this of Ctrl-C, and ignores the next ones
         signal.signal(signal.SIGINT, signal.default_int_handler)

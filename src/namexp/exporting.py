@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from omegaconf import OmegaConf
 
 from namexp.errors import UserError
 from namexp.models.build import build_network
@@ -22,9 +23,11 @@ from namexp.nam.model import NamModel
 from namexp.nam.verify import played_rows, probe_signal, write_verified
 from namexp.runs.files import read_json
 from namexp.runs.layout import RunLayout
+from namexp.schema.experiment import parse_experiment
 from namexp.schema.model import ModelPlan
 from namexp.schema.playability import notices
 from namexp.schema.thresholds import resolve_thresholds
+from namexp.schema.training import check_user_metadata
 
 log = logging.getLogger(__name__)
 
@@ -182,3 +185,54 @@ def training_metadata(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
 def rebuild(description: Mapping[str, Any], plan: ModelPlan) -> Network:
     """A network of the described kind, its weights still to be loaded."""
     return build_network(plan, seed=int(description["seed"]))
+
+
+def export_run(
+    root: Path,
+    *,
+    output: Path | None = None,
+    container_max_values: Any = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> Path:
+    """Export a run directory again.
+
+    Args:
+        root: the run directory.
+        output: the file; None: its ``model.nam``.
+        container_max_values: thresholds setting; None: that of its config.
+        metadata: fields to add to, or replace in, those of its config.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        UserError: no training there, thresholds that do not fit, unknown metadata.
+    """
+    run = RunLayout(root)
+    if not run.config.exists():
+        raise UserError(f"{root}: holds no config.yaml, so it is not a run directory.")
+    config = parse_experiment(OmegaConf.load(run.config))  # type: ignore[arg-type]
+    summary = read_json(run.summary)
+    source = next((p for p in (run.best_checkpoint, run.last_checkpoint) if p.exists()), None)
+    if source is None:
+        raise UserError(f"{root}: holds no checkpoint to export.")
+    content = load_checkpoint(source)
+    about = content["namexp"]
+    network = rebuild(about, config.plan)
+    load_network_state(network, content)
+    load_best(run, config.plan, network, about)
+    network.float().eval()
+    training = training_metadata(summary)
+    model = assemble(
+        network,
+        config.plan,
+        sample_rate=about["sample_rate"],
+        target_scale=about["target_scale"],
+        container_max_values=container_max_values or config.export.container_max_values,
+        user=check_user_metadata({**config.export.metadata, **(metadata or {})}, "--metadata"),
+        training=training[-1:] if isinstance(network, SlimmableWaveNet) else training,
+    )
+    path = output or run.nam
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_verified(model, network, about["target_scale"], path)
+    return path

@@ -53,7 +53,8 @@ def _train(cfg: DictConfig, run_dir: Path) -> None:
 
 
 def _shown(path: Path) -> str:
-    return os.path.relpath(path)
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
 
 
 def _table(submodels: list[dict[str, Any]]) -> str:

@@ -178,3 +178,12 @@ def resolved_config(cfg: DictConfig) -> dict[str, Any]:
             if item.get(key) is not None:
                 item[key] = os.path.abspath(item[key])
     return resolved
+
+
+def parse_model(values: Any) -> ModelPlan:
+    """The plan of a ``model`` group given as plain values, such as a checkpoint holds.
+
+    Raises:
+        UserError: as ``parse_experiment``.
+    """
+    return _group("model", values, _model_class(Fields(values, "model"))).plan

@@ -1,0 +1,88 @@
+"""``python -m namexp.export RUN``: run directory to verified ``.nam``, without training."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from namexp.door import guarded
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m namexp.export",
+        description="Export the best weights of a run again, with other thresholds or metadata. The "
+        "file is read back and compared with the network before it gets its name.",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: RUN/model.nam")
+    parser.add_argument(
+        "--container-max-values",
+        metavar="V",
+        help="uniform, or one threshold for each submodel such as 0.3,1.0 (default: the run's)",
+    )
+    parser.add_argument(
+        "--metadata",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="name, modeled_by, gear_type, ... (repeat for more)",
+    )
+    return parser.parse_args()
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from namexp.exporting import export_run
+
+    path = export_run(
+        arguments.run,
+        output=arguments.output,
+        container_max_values=_thresholds(arguments.container_max_values),
+        metadata=_metadata(arguments.metadata),
+    )
+    print(path)
+
+
+def _thresholds(text: str | None) -> Any:
+    """``0.3,1.0`` as a list of numbers; a word stays a word."""
+    from namexp.errors import UserError
+
+    if text is None or text.strip().isidentifier():
+        return text
+    try:
+        return [float(part) for part in text.strip("[] ").split(",")]
+    except ValueError:
+        raise UserError(
+            f"--container-max-values (= {text}) must be uniform or numbers such as 0.3,1.0."
+        ) from None
+
+
+def _metadata(pairs: list[str]) -> dict[str, Any]:
+    from namexp.errors import UserError
+
+    result: dict[str, Any] = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator:
+            raise UserError(f"--metadata (= {pair}) must be KEY=VALUE.")
+        result[key] = _number(value) if key.endswith("_dbu") else value
+    return result
+
+
+def _number(text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return text  # refused by name later
+
+
+def main() -> int:
+    """The command."""
+    arguments = _arguments()
+    return guarded("namexp.export", lambda: _export(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
