@@ -35,7 +35,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
     playable = load_playable(arguments.model)
     input_, target = read_wav(arguments.input), read_wav(arguments.target)
-    rates = {arguments.input: input_.sample_rate, arguments.target: target.sample_rate}
+    rates: dict[Path, float] = {arguments.input: input_.sample_rate, arguments.target: target.sample_rate}
     if playable.sample_rate:
         rates[arguments.model] = playable.sample_rate
     if len(set(rates.values())) > 1:

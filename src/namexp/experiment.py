@@ -98,15 +98,11 @@ def check_hardware(trainer: TrainerConfig) -> None:
         )
 
 
-def _train_and_export(
-    config: ExperimentConfig, resolved: Mapping[str, Any], layout: RunLayout
-) -> RunResult:
+def _train_and_export(config: ExperimentConfig, resolved: Mapping[str, Any], layout: RunLayout) -> RunResult:
     plan = config.plan
     recordings = load_recordings(config.data, receptive_field=plan.receptive_field)
     if recordings.embedded:
-        log.info(
-            "no data.input is given: training on the embedded recording (a synthesised guitar and amp)"
-        )
+        log.info("no data.input is given: training on the embedded recording (a synthesised guitar and amp)")
     write_text(layout.config, OmegaConf.to_yaml(OmegaConf.create(dict(resolved))))
     if config.trainer.threads is not None:
         torch.set_num_threads(config.trainer.threads)
@@ -246,9 +242,7 @@ def _callbacks(
     return callbacks
 
 
-def _loggers(
-    config: ExperimentConfig, resolved: Mapping[str, Any], layout: RunLayout
-) -> list[Logger]:
+def _loggers(config: ExperimentConfig, resolved: Mapping[str, Any], layout: RunLayout) -> list[Logger]:
     loggers: list[Logger] = [MetricsCsvLogger(layout.metrics, steps=config.logger.kind != "none")]
     if config.logger.kind == "wandb":
         from namexp.tracking.wandb_logger import build_wandb_logger

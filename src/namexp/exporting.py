@@ -140,9 +140,7 @@ def assemble(
     if not isinstance(network, PackedWaveNet):
         assert isinstance(network, WaveNet | SlimmableWaveNet)
         return compose_model(network, user=user, training=training[-1], **level)  # type: ignore[arg-type]
-    thresholds = resolve_thresholds(
-        container_max_values, len(plan.submodels), "export.container_max_values"
-    )
+    thresholds = resolve_thresholds(container_max_values, len(plan.submodels), "export.container_max_values")
     models = [
         compose_model(wavenet, user={}, training=about, **level)  # type: ignore[arg-type]
         for wavenet, about in zip(network.wavenets(), training, strict=True)

@@ -50,9 +50,7 @@ def _lines(model: dict[str, Any], indent: str) -> list[str]:
     field = model["receptive_field"]
     milliseconds = model["receptive_field_ms"]
     shown = "unbounded" if field is None else f"{field} samples"
-    lines.append(
-        f"{indent}receptive field  {shown}" + (f" ({milliseconds:.1f} ms)" if milliseconds else "")
-    )
+    lines.append(f"{indent}receptive field  {shown}" + (f" ({milliseconds:.1f} ms)" if milliseconds else ""))
     lines.append(
         f"{indent}size             {model['num_weights']} weights, {model['macs_per_sample']} MACs per sample"
     )

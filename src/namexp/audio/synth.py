@@ -91,14 +91,22 @@ def _phrase(signal: Signal, time: float, random: np.random.RandomState) -> float
         duration = max(duration, 0.5)
         for i, interval in enumerate(shape):
             strum = 0.012 * i
-            _add(signal, time + strum, _pluck(step % 17 + interval, duration + 0.6, 0.7 * velocity, 2.2, random))
+            _add(
+                signal,
+                time + strum,
+                _pluck(step % 17 + interval, duration + 0.6, 0.7 * velocity, 2.2, random),
+            )
     elif kind == "muted":
         for i in range(3):
             _add(signal, time + i * 0.11, _pluck(step % 12, 0.1, velocity, 0.07, random))
         duration = 0.36
     else:
         decay = 3.5 if kind == "bass" else 2.0
-        _add(signal, time, _pluck(step % 8 if kind == "bass" else step, duration + 0.8, velocity, decay, random))
+        _add(
+            signal,
+            time,
+            _pluck(step % 8 if kind == "bass" else step, duration + 0.8, velocity, decay, random),
+        )
     return duration
 
 
@@ -109,7 +117,11 @@ def _add(signal: Signal, time: float, note: Signal) -> None:
 
 
 def _pluck(
-    semitones: float, seconds: float, velocity: float, decay_seconds: float, random: np.random.RandomState
+    semitones: float,
+    seconds: float,
+    velocity: float,
+    decay_seconds: float,
+    random: np.random.RandomState,
 ) -> Signal:
     """One string: a burst through a tuned comb filter with losses.
 
@@ -155,10 +167,10 @@ def amp(dry: Signal, sample_rate: int) -> Signal:
     does; a cabinet-like set of filters follows.
     """
     rate = float(sample_rate * OVERSAMPLING)
-    x = np.pad(dry, (0, sample_rate // 2 + -(dry.size + sample_rate // 2) % 65536))  # room for the filters' tails
-    x = change_rate(
-        x, chain(one_pole_highpass(90.0, rate), peaking(750.0, 5.0, 0.7, rate)), up=OVERSAMPLING
-    )
+    x = np.pad(
+        dry, (0, sample_rate // 2 + -(dry.size + sample_rate // 2) % 65536)
+    )  # room for the filters' tails
+    x = change_rate(x, chain(one_pole_highpass(90.0, rate), peaking(750.0, 5.0, 0.7, rate)), up=OVERSAMPLING)
     x = _stage(x, gain=7.0, bias=0.15, sag=0.6, rate=rate)
     x = change_rate(x, chain(one_pole_highpass(60.0, rate), one_pole_lowpass(7000.0, rate)))
     x = _stage(x, gain=2.5, bias=-0.1, sag=0.35, rate=rate)
@@ -173,7 +185,7 @@ def amp(dry: Signal, sample_rate: int) -> Signal:
 
 
 def _stage(x: Signal, *, gain: float, bias: float, sag: float, rate: float) -> Signal:
-    """y = clip(gain x + bias - sag * envelope) - clip(bias): softer above than below."""
+    """Y = clip(gain x + bias - sag * envelope) - clip(bias): softer above than below."""
     y = gain * x
     y += bias - sag * np.minimum(envelope(np.maximum(y, 0.0), 12.0, rate), 4.0)
     below = 0.7

@@ -31,9 +31,7 @@ class Checkpoints(pl.Callback):
         last = self._run.last_checkpoint
         write_atomically(last, lambda temporary: trainer.save_checkpoint(temporary))
         if improved and trainer.is_global_zero:
-            write_atomically(
-                self._run.best_checkpoint, lambda temporary: _copy(last, temporary)
-            )
+            write_atomically(self._run.best_checkpoint, lambda temporary: _copy(last, temporary))
 
     def _improved(self, trainer: pl.Trainer) -> bool:
         if (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1):

@@ -51,9 +51,7 @@ def draw_comparison(
     _draw_excerpt(axes[0, 1], target, predictions, sample_rate, submodels, start)
     _draw_spectrum(axes[1, 0], target, predictions, sample_rate, submodels)
     _draw_error_over_time(axes[1, 1], target, predictions, sample_rate, submodels)
-    figure.suptitle(
-        "   ".join(f"{s['name']}: ESR {_figure(s['ESR'])}" for s in submodels), fontsize=13
-    )
+    figure.suptitle("   ".join(f"{s['name']}: ESR {_figure(s['ESR'])}" for s in submodels), fontsize=13)
     write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=110, format="png"))
 
 
@@ -79,9 +77,7 @@ def _draw_learning(axes: Axes, metrics: Path, submodels: Sequence[Mapping[str, A
     rows = [row for row in read_metrics(metrics) if row.get("ESR")] if metrics.exists() else []
     for i, submodel in enumerate(submodels):
         key = submodel["metric_suffix"]
-        points = [
-            (int(row["epoch"]) + 1, float(row[f"ESR{key}"])) for row in rows if row.get(f"ESR{key}")
-        ]
+        points = [(int(row["epoch"]) + 1, float(row[f"ESR{key}"])) for row in rows if row.get(f"ESR{key}")]
         finite = [(x, y) for x, y in points if np.isfinite(y) and y > 0]
         if finite:
             x, y = zip(*finite, strict=True)
@@ -106,7 +102,11 @@ def _draw_excerpt(
     axes.plot(milliseconds, target[start:stop], color=TARGET_COLOUR, label="target", linewidth=2)
     for i, submodel in enumerate(submodels):
         axes.plot(
-            milliseconds, predictions[i, start:stop], color=_colour(i), label=submodel["name"], linewidth=1
+            milliseconds,
+            predictions[i, start:stop],
+            color=_colour(i),
+            label=submodel["name"],
+            linewidth=1,
         )
     axes.set(title=f"Waveform at {start / sample_rate:.2f} s of the validation part", xlabel="ms")
     axes.legend(loc="upper right")
@@ -133,9 +133,7 @@ def _draw_spectrum(
     axes.plot(frequencies, _spectrum(target), color=TARGET_COLOUR, label="target", linewidth=2)
     for i, submodel in enumerate(submodels):
         error = predictions[i] - target
-        axes.plot(
-            frequencies, _spectrum(error), color=_colour(i), label=f"error of {submodel['name']}"
-        )
+        axes.plot(frequencies, _spectrum(error), color=_colour(i), label=f"error of {submodel['name']}")
     axes.set_xscale("log")
     axes.set(title="Spectrum", xlabel="Hz", ylabel="dB", xlim=(30, sample_rate / 2))
     axes.legend()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 
@@ -9,7 +11,7 @@ from namexp.data.recordings import Recordings
 from namexp.data.windows import Batch, EpochOrder, ValidationDataset, WindowDataset
 
 
-def _as_it_is(batch: Batch) -> Batch:
+def _as_it_is(batch: Any) -> Any:
     return batch
 
 
@@ -21,9 +23,7 @@ class CaptureDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         self.train_set = WindowDataset(recordings.train, receptive_field=receptive_field, ny=ny)
-        self.validation_set = ValidationDataset(
-            recordings.validation, receptive_field=receptive_field
-        )
+        self.validation_set = ValidationDataset(recordings.validation, receptive_field=receptive_field)
         self.order = EpochOrder(len(self.train_set), batch_size=batch_size, seed=seed)
 
     def train_dataloader(self) -> DataLoader[Batch]:

@@ -80,9 +80,7 @@ def load_recordings(config: DataConfig, *, receptive_field: int) -> Recordings:
         "input": [sha256_of(*input_) for _, input_, _ in pairs],
         "target": [sha256_of(*target) for _, _, target in pairs],
     }
-    recordings = Recordings(
-        tuple(train), tuple(validation), sample_rate, 1.0, sha256, config.embedded
-    )
+    recordings = Recordings(tuple(train), tuple(validation), sample_rate, 1.0, sha256, config.embedded)
     return _normalise(_apply_gains(recordings, config), config)
 
 
@@ -148,9 +146,7 @@ def _cut(part: Part, plan: PairPlan, sample_rate: int, names: tuple[str, str]) -
             return default
         place = samples + length if samples < 0 else samples
         if not 0 <= place <= length:
-            raise UserError(
-                f"data.{name} (= {samples} samples) lies outside {names[0]}, which has {length}."
-            )
+            raise UserError(f"data.{name} (= {samples} samples) lies outside {names[0]}, which has {length}.")
         return place
 
     start, stop = position("start", 0), position("stop", length)

@@ -32,7 +32,5 @@ class Mrstft(nn.Module):
         """
         check_shapes(prediction, target)
         if prediction.shape[-1] < self.MIN_SAMPLES:
-            raise ValueError(
-                f"MRSTFT needs at least {self.MIN_SAMPLES} samples, got {prediction.shape[-1]}."
-            )
+            raise ValueError(f"MRSTFT needs at least {self.MIN_SAMPLES} samples, got {prediction.shape[-1]}.")
         return self.loss(prediction[:, None], target[:, None])

@@ -23,9 +23,7 @@ class Container(Network):
     def spec(self) -> ContainerSpec:
         """Its description."""
         networks = self.networks()
-        return ContainerSpec(
-            tuple((v, n.spec) for v, n in zip(self.max_values, networks, strict=True))
-        )
+        return ContainerSpec(tuple((v, n.spec) for v, n in zip(self.max_values, networks, strict=True)))
 
     @property
     def row_names(self) -> tuple[str, ...]:

@@ -38,9 +38,7 @@ class ConvNet(Network):
         self._spec = spec
         C = spec.channels
         self.convs = nn.ModuleList(
-            nn.Conv1d(
-                1 if i == 0 else C, C, 2, dilation=d, bias=not spec.batchnorm, groups=spec.groups
-            )
+            nn.Conv1d(1 if i == 0 else C, C, 2, dilation=d, bias=not spec.batchnorm, groups=spec.groups)
             for i, d in enumerate(spec.dilations)
         )
         self.norms = nn.ModuleList(
@@ -67,4 +65,4 @@ class ConvNet(Network):
         for conv, norm in zip(self.convs, self.norms, strict=True):
             tensors += list(conv.parameters())
             tensors += list(norm.parameters())
-        return [*tensors, self.head.weight, self.head.bias]
+        return [*tensors, *self.head.parameters()]

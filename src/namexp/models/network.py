@@ -41,7 +41,7 @@ class Network(nn.Module, ABC):
     def forward(self, x: Tensor) -> Tensor:
         """(B, L) samples to (B, S, L - R + 1): only outputs whose whole past is known."""
 
-    def begin_step(self, step: int) -> None:  # noqa: B027 - most networks have nothing to prepare
+    def begin_step(self, step: int) -> None:
         """Called before training step ``step``; a network that draws draws here, from the step."""
 
     @contextmanager

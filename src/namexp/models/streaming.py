@@ -52,9 +52,7 @@ def respond(network: Network, x: Tensor, *, chunk: int = CHUNK) -> Tensor:
     return _in_chunks(lambda start, stop: network(x[:, start:stop]), x.shape[-1], field, chunk)
 
 
-def _in_chunks(
-    respond_to: Callable[[int, int], Tensor], length: int, field: int, chunk: int
-) -> Tensor:
+def _in_chunks(respond_to: Callable[[int, int], Tensor], length: int, field: int, chunk: int) -> Tensor:
     """Collect ``respond_to(start, stop)`` over overlapping ranges of ``length`` samples."""
     outputs = []
     for start in range(0, length - field + 1, chunk):

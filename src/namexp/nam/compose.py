@@ -14,8 +14,7 @@ from namexp.models.wavenet import SlimmableWaveNet, WaveNet
 from namexp.nam.metadata import measure_loudness, metadata_of
 from namexp.nam.model import NamModel
 
-
-Trained = TypeVar("Trained", WaveNet, SlimmableWaveNet)
+Trained = TypeVar("Trained", bound=WaveNet | SlimmableWaveNet)
 
 
 def compose_model(
@@ -40,7 +39,7 @@ def compose_model(
         UserError: the scale cannot be undone exactly.
     """
     loudness = measure_loudness(network)[-1]
-    restored = restore_level(network, target_scale)
+    restored: WaveNet | SlimmableWaveNet = restore_level(network, target_scale)
     metadata = metadata_of(loudness, shift_db=-db(target_scale), user=user, training=training)
     wavenet = restored.wavenet if isinstance(restored, SlimmableWaveNet) else restored
     condition = None
@@ -61,7 +60,8 @@ def restore_level(network: Trained, target_scale: float) -> Trained:
     Raises:
         UserError: a top-level head comes after ``head_scale`` and is not linear.
     """
-    restored = copy.deepcopy(network).cpu().float().eval()
+    restored = copy.deepcopy(network)
+    restored.cpu().float().eval()
     wavenet = restored.wavenet if isinstance(restored, SlimmableWaveNet) else restored
     if target_scale != 1.0:
         if wavenet.head is not None:
@@ -85,7 +85,7 @@ def compose_container(
     Players normalise every submodel by the container's loudness.
     """
     best = models[-1].metadata or {}
-    shared = {key: best[key] for key in ("date", "loudness", "gain") if key in best}
+    shared: dict[str, Any] = {key: best[key] for key in ("date", "loudness", "gain") if key in best}
     network = Container([(v, m.network) for v, m in zip(max_values, models, strict=True)])
     return NamModel(
         network.eval(),

@@ -10,8 +10,8 @@ from namexp.errors import UserError
 from namexp.nam.document import load_document
 from namexp.nam.fast_path import fast_path
 from namexp.nam.model import NamModel, model_from_document
-from namexp.schema.played import ContainerSpec, ModelSpec
 from namexp.schema.playability import notices
+from namexp.schema.played import ContainerSpec, ModelSpec
 from namexp.schema.wavenet import WaveNetSpec
 
 LOUDNESS_TOLERANCE_DB = 0.01
@@ -91,9 +91,7 @@ def _divergences(spec: WaveNetSpec) -> list[str]:
     found = []
     for i, array in enumerate(spec.layer_arrays):
         if not array.layer1x1.active:
-            found.append(
-                f"layer_arrays[{i}]: without layer1x1 the C++ runtime passes the layer's input on"
-            )
+            found.append(f"layer_arrays[{i}]: without layer1x1 the C++ runtime passes the layer's input on")
         for layer in array.layers:
             limits = dict(layer.activation.parameters)
             if layer.activation.type == "Hardtanh" and set(limits.values()) != {-1.0, 1.0}:
@@ -106,9 +104,7 @@ def _container_warnings(model: NamModel, spec: ContainerSpec) -> list[str]:
     found = []
     own = (model.metadata or {}).get("loudness")
     best = (model.submodels[-1].metadata or {}).get("loudness")
-    if own is not None and best is not None and not math.isclose(
-        own, best, abs_tol=LOUDNESS_TOLERANCE_DB
-    ):
+    if own is not None and best is not None and not math.isclose(own, best, abs_tol=LOUDNESS_TOLERANCE_DB):
         found.append(
             f"the container's loudness ({own:.2f} dB) is not that of its best submodel ({best:.2f} dB): "
             "players will set the wrong level"

@@ -52,8 +52,7 @@ def read_wavenet(config: Any, place: str, *, condition: ModelSpec | None, mono: 
     fields.raw("head_scale")
     spec = WaveNetSpec(
         layer_arrays=tuple(
-            _read_array(Fields(item, f"{fields.where('layers')}[{i}]"))
-            for i, item in enumerate(layers)
+            _read_array(Fields(item, f"{fields.where('layers')}[{i}]")) for i, item in enumerate(layers)
         ),
         head_scale=fields.number("head_scale"),
         head=_read_top_head(fields),
@@ -121,9 +120,7 @@ def _read_array(fields: Fields) -> LayerArraySpec:
 
 def _given(section: Fields, keys: tuple[str, ...]) -> list[Any]:
     """All ``keys`` of an object that the runtime reads without defaults."""
-    return [
-        section.boolean(key) if key == "active" else section.integer(key, minimum=1) for key in keys
-    ]
+    return [section.boolean(key) if key == "active" else section.integer(key, minimum=1) for key in keys]
 
 
 def _read_head(fields: Fields) -> HeadSpec:
@@ -192,9 +189,7 @@ def _spread(fields: Fields, key: str, value: Any, n: int) -> list[Any]:
 
 
 def _read_activation(value: Any, place: str, channels: int) -> ActivationSpec:
-    return parse_activation(
-        value, place, channels=channels, default_slope=PRELU_FILE_SLOPE, strict=False
-    )
+    return parse_activation(value, place, channels=channels, default_slope=PRELU_FILE_SLOPE, strict=False)
 
 
 def _read_films(fields: Fields) -> dict[str, FilmSpec]:
@@ -261,9 +256,7 @@ def read_other(architecture: str, config: Any, place: str) -> LinearSpec | LstmS
             channels=channels,
             dilations=tuple(fields.integers("dilations", minimum=1)),
             batchnorm=fields.boolean("batchnorm"),
-            activation=_read_activation(
-                fields.raw("activation"), fields.where("activation"), channels
-            ),
+            activation=_read_activation(fields.raw("activation"), fields.where("activation"), channels),
             groups=fields.integer("groups", 1, minimum=1),
         )
     raise UserError(
@@ -361,7 +354,5 @@ def _write_top_head(head: TopHeadSpec | None) -> dict[str, Any] | None:
 
 def _plain_or_config(activation: ActivationSpec) -> Any:
     """The bare name where the runtime's defaults are meant: it reads no parameters there."""
-    default = parse_activation(
-        activation.type, "", channels=1, default_slope=PRELU_FILE_SLOPE, strict=False
-    )
+    default = parse_activation(activation.type, "", channels=1, default_slope=PRELU_FILE_SLOPE, strict=False)
     return activation.type if activation == default else activation.to_config()

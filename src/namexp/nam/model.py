@@ -104,9 +104,7 @@ def _build(document: Any, place: str, *, mono: bool) -> NamModel:
 def _weights(document: Any, prefix: str, needed: int) -> Tensor:
     weights = check_weights(document["weights"], prefix)
     if len(weights) != needed:
-        raise UserError(
-            f"{prefix}weights has {len(weights)} numbers and the config needs {needed}."
-        )
+        raise UserError(f"{prefix}weights has {len(weights)} numbers and the config needs {needed}.")
     return torch.from_numpy(np.asarray(weights, dtype=np.float64).astype(np.float32))
 
 
@@ -121,7 +119,10 @@ def _read_wavenet(document: Any, prefix: str, mono: bool) -> NamModel:
                 f"{prefix}config.condition_dsp.sample_rate (= {inner}) must equal the model's (= {outer})."
             )
     spec = read_wavenet(
-        config, f"{prefix}config", condition=condition.network.spec if condition else None, mono=mono
+        config,
+        f"{prefix}config",
+        condition=condition.network.spec if condition else None,
+        mono=mono,
     )
     weights = _weights(document, prefix, spec.num_weights)
     wavenet = WaveNet(spec, condition=condition.network if condition else None)
@@ -165,7 +166,8 @@ def _read_container(document: Any, prefix: str) -> NamModel:
     where = fields.where("submodels")
     if not is_list(items) or not items:
         raise UserError(f"{where} (= {shown(items)}) must be a list with at least one submodel.")
-    submodels, max_values = [], []
+    submodels: list[NamModel] = []
+    max_values: list[float] = []
     for i, item in enumerate(items):
         entry = Fields(item, f"{where}[{i}]")
         max_value = entry.raw("max_value")

@@ -56,8 +56,7 @@ def _lock(run: RunLayout) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(
-                f"{run.root}: another process is at work here; wait for it or choose another "
-                "hydra.run.dir."
+                f"{run.root}: another process is at work here; wait for it or choose another hydra.run.dir."
             ) from None
         yield
 

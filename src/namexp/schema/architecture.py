@@ -166,9 +166,7 @@ def _layer_array(
         layers=_layers(fields, bottleneck),
         groups_input=fields.integer("groups_input", 1, minimum=1),
         groups_input_mixin=fields.integer("groups_input_mixin", 1, minimum=1),
-        layer1x1=Layer1x1Spec(
-            layer1x1.boolean("active", True), layer1x1.integer("groups", 1, minimum=1)
-        ),
+        layer1x1=Layer1x1Spec(layer1x1.boolean("active", True), layer1x1.integer("groups", 1, minimum=1)),
         head1x1=Head1x1Spec(
             head1x1.boolean("active", False),
             head1x1.integer("out_channels", 1, minimum=1),
@@ -231,9 +229,7 @@ def _layers(fields: Fields, bottleneck: int) -> tuple[LayerSpec, ...]:
     if fields.has("kernel_size") and fields.has("kernel_sizes"):
         raise UserError(f"{fields.place} gives both kernel_size and kernel_sizes; keep one of them.")
     name = "kernel_size" if fields.has("kernel_size") else "kernel_sizes"
-    kernel_sizes = [
-        as_integer(k, fields.where(name), minimum=1) for k in _per_layer(fields, name, n)
-    ]
+    kernel_sizes = [as_integer(k, fields.where(name), minimum=1) for k in _per_layer(fields, name, n)]
     activations = _per_layer(fields, "activation", n)
     gating_modes = _per_layer(fields, "gating_mode", n, "none")
     secondaries = _per_layer(fields, "secondary_activation", n, None)
@@ -257,9 +253,7 @@ def _layers(fields: Fields, bottleneck: int) -> tuple[LayerSpec, ...]:
 
 
 def _activation(value: Any, place: str, channels: int) -> ActivationSpec:
-    return parse_activation(
-        value, place, channels=channels, default_slope=PRELU_TRAINING_SLOPE, strict=True
-    )
+    return parse_activation(value, place, channels=channels, default_slope=PRELU_TRAINING_SLOPE, strict=True)
 
 
 def _per_layer(fields: Fields, name: str, n: int, *default: Any) -> list[Any]:
@@ -288,8 +282,7 @@ def _paired(activation: Any, mode: Any, secondary: Any, fields: Fields) -> tuple
             return PAIRED_NAMES[name], *parts
     if mode not in GATING_MODES:
         raise UserError(
-            f"{fields.where('gating_mode')} (= {shown(mode)}) must be one of "
-            f"{', '.join(GATING_MODES)}."
+            f"{fields.where('gating_mode')} (= {shown(mode)}) must be one of {', '.join(GATING_MODES)}."
         )
     if mode == "none" and secondary is not None:
         raise UserError(

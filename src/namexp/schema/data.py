@@ -81,13 +81,10 @@ class DataConfig:
         if self.pairs is not None:
             if self.input is not None or self.target is not None:
                 raise UserError(
-                    f"data.pairs and data.input (= {shown(self.input)}) are both given; keep one of "
-                    "them."
+                    f"data.pairs and data.input (= {shown(self.input)}) are both given; keep one of them."
                 )
             if not is_list(self.pairs) or not self.pairs:
-                raise UserError(
-                    f"data.pairs (= {shown(self.pairs)}) must be a list of {{input, target}}."
-                )
+                raise UserError(f"data.pairs (= {shown(self.pairs)}) must be a list of {{input, target}}.")
             pairs = tuple(self._pair(item, f"data.pairs[{i}]") for i, item in enumerate(self.pairs))
             for use in ("train", "validation"):
                 if not any(pair.use in ("both", use) for pair in pairs):
@@ -121,9 +118,7 @@ class DataConfig:
         _positive(section.where("validation_seconds"), pair.validation_seconds)
         for end in ("start", "stop"):
             if None not in (getattr(pair, f"{end}_seconds"), getattr(pair, f"{end}_samples")):
-                raise UserError(
-                    f"{section.where(end)}_seconds and {end}_samples are both given; keep one."
-                )
+                raise UserError(f"{section.where(end)}_seconds and {end}_samples are both given; keep one.")
         return pair
 
 

@@ -117,7 +117,7 @@ def parse_experiment(cfg: DictConfig | dict[str, Any]) -> ExperimentConfig:
     fields = Fields(plain, "")
     seed = fields.integer("seed", minimum=0)
     model = _group("model", fields.raw("model"), _model_class(fields.section("model")))
-    groups = {name: _group(name, fields.raw(name), cls) for name, cls in GROUPS.items()}
+    groups: dict[str, Any] = {name: _group(name, fields.raw(name), cls) for name, cls in GROUPS.items()}
     fields.finish()
     return ExperimentConfig(seed=seed, model=model, **groups)
 
@@ -144,7 +144,7 @@ def _group(name: str, values: Any, cls: Any) -> Any:
         raise UserError(f"{name}.{key} (= {shown(value)}): {_reason(error)}") from None
     checked = OmegaConf.to_container(typed, resolve=True)
     assert isinstance(checked, dict)
-    return cls(**checked)
+    return cls(**{str(key): value for key, value in checked.items()})
 
 
 def _reason(error: OmegaConfBaseException) -> str:
@@ -161,7 +161,7 @@ def _all_keys(node: Any, prefix: str = "") -> list[str]:
         return []
     keys: list[str] = []
     for name in node:
-        full = f"{prefix}{name}"
+        full = f"{prefix}{name!s}"
         keys.append(full)
         keys += _all_keys(node._get_node(name), f"{full}.")
     return keys

@@ -104,14 +104,10 @@ class Fields:
         """A list that is not empty."""
         value = self.raw(key, default)
         if not is_list(value) or len(value) == 0:
-            raise UserError(
-                f"{self.where(key)} (= {shown(value)}) must be a list with at least one entry."
-            )
+            raise UserError(f"{self.where(key)} (= {shown(value)}) must be a list with at least one entry.")
         return list(value)
 
-    def integers(
-        self, key: str, default: Any = REQUIRED, *, minimum: int | None = None
-    ) -> list[int]:
+    def integers(self, key: str, default: Any = REQUIRED, *, minimum: int | None = None) -> list[int]:
         """A list of whole numbers."""
         return [
             as_integer(item, f"{self.where(key)}[{i}]", minimum=minimum)

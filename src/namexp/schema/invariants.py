@@ -84,9 +84,7 @@ def _check_groups(array: LayerArraySpec, where: str) -> None:
         for name, groups, sizes in divisions:
             for size in sizes:
                 if size % groups:
-                    raise UserError(
-                        f"{where}.{name} (= {groups}) must divide its channels (= {size})."
-                    )
+                    raise UserError(f"{where}.{name} (= {groups}) must divide its channels (= {size}).")
 
 
 def _check_sites(array: LayerArraySpec, where: str) -> None:

@@ -101,9 +101,7 @@ class PackedWaveNetConfig:
         for i, item in enumerate(self.channels):
             entry = _entry(item, f"model.channels[{i}]")
             name = "channels_" + "_".join(map(str, entry))
-            result.append(
-                Submodel(name, parse_wavenet(_template(self), "model", channels=entry, mono=False))
-            )
+            result.append(Submodel(name, parse_wavenet(_template(self), "model", channels=entry, mono=False)))
         return result
 
     def _from_list(self) -> list[Submodel]:
@@ -142,9 +140,7 @@ class SlimmableConfig:
                 f"model.channels (= {shown(self.channels)}) must list the allowed channels from small "
                 "to large, such as [3,6,12]; the last is the full width."
             )
-        allowed = tuple(
-            as_integer(c, f"model.channels[{i}]", minimum=1) for i, c in enumerate(self.channels)
-        )
+        allowed = tuple(as_integer(c, f"model.channels[{i}]", minimum=1) for i, c in enumerate(self.channels))
         spec = parse_wavenet(_template(self), "model", channels=[allowed[-1]])
         arrays = (replace(spec.layer_arrays[0], slimmable=slimmed(spec.layer_arrays[0], allowed)),)
         spec = replace(spec, layer_arrays=arrays + spec.layer_arrays[1:])

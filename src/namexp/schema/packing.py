@@ -6,6 +6,7 @@ Source: the packed-training document of neural-amp-modeler, "Compatibility requi
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -54,7 +55,7 @@ def _check_names(submodels: Sequence[Submodel]) -> None:
 
 
 def _check_order(submodels: Sequence[Submodel]) -> None:
-    for before, after in zip(submodels, submodels[1:], strict=False):
+    for before, after in itertools.pairwise(submodels):
         if after.spec.macs_per_sample < before.spec.macs_per_sample:
             raise UserError(
                 f"packed submodels '{before.name}' ({before.spec.macs_per_sample} MACs per sample) "

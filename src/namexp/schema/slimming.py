@@ -14,9 +14,7 @@ def check_allowed_channels(allowed: tuple[int, ...], channels: int, place: str) 
             "channels from small to large, each once."
         )
     if allowed[-1] != channels:
-        raise UserError(
-            f"{place} (= {list(allowed)}) must end with the full width (= {channels} channels)."
-        )
+        raise UserError(f"{place} (= {list(allowed)}) must end with the full width (= {channels} channels).")
 
 
 def check_sliceable(spec: WaveNetSpec, place: str) -> None:
@@ -59,9 +57,7 @@ def _check_array(array: LayerArraySpec, place: str) -> None:
         if len(layer.activation.slopes) > 1:
             _refuse(place, "activation", "PReLU per channel", "slopes that would have to be sliced")
     assert array.slimmable is not None
-    check_allowed_channels(
-        array.slimmable.widths(array.channels), array.channels, f"{place}channels"
-    )
+    check_allowed_channels(array.slimmable.widths(array.channels), array.channels, f"{place}channels")
 
 
 def _refuse(place: str, key: str, value: object, feature: str) -> None:

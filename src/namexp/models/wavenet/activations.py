@@ -23,7 +23,9 @@ class FastTanh(nn.Module):
         numerator = x * (
             2.45550750702956 + 2.45550750702956 * a + (0.893229853513558 + 0.821226666969744 * a) * x2
         )
-        return numerator / (2.44506634652299 + (2.44506634652299 + x2) * (x + 0.814642734961073 * x * a).abs())
+        return numerator / (
+            2.44506634652299 + (2.44506634652299 + x2) * (x + 0.814642734961073 * x * a).abs()
+        )
 
 
 class LeakyHardtanh(nn.Module):

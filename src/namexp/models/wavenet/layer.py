@@ -24,13 +24,9 @@ class Layer(nn.Module):
         C, B, D = array.channels, array.bottleneck, array.condition_size
         mid = array.mid_channels(spec)
         self._spec = spec
-        self.conv = nn.Conv1d(
-            C, mid, spec.kernel_size, dilation=spec.dilation, groups=array.groups_input
-        )
+        self.conv = nn.Conv1d(C, mid, spec.kernel_size, dilation=spec.dilation, groups=array.groups_input)
         self.input_mixer = nn.Conv1d(D, mid, 1, bias=False, groups=array.groups_input_mixin)
-        self.layer1x1 = (
-            nn.Conv1d(B, C, 1, groups=array.layer1x1.groups) if array.layer1x1.active else None
-        )
+        self.layer1x1 = nn.Conv1d(B, C, 1, groups=array.layer1x1.groups) if array.layer1x1.active else None
         head1x1 = array.head1x1
         self.head1x1 = (
             nn.Conv1d(B, head1x1.out_channels, 1, groups=head1x1.groups) if head1x1.active else None

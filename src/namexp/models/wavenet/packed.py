@@ -94,18 +94,14 @@ class PackedWaveNet(Network):
         return large, masks
 
 
-def _aligned_tensors(
-    large: WaveNet, wavenets: Sequence[WaveNet]
-) -> Iterator[tuple[nn.Parameter, ...]]:
+def _aligned_tensors(large: WaveNet, wavenets: Sequence[WaveNet]) -> Iterator[tuple[Tensor, ...]]:
     return zip(large.file_tensors(), *(w.file_tensors() for w in wavenets), strict=True)
 
 
 def packed_spec(specs: Sequence[WaveNetSpec]) -> WaveNetSpec:
     """The larger WaveNet: channels, bottlenecks and heads add up; the condition is shared."""
     arrays = zip(*(spec.layer_arrays for spec in specs), strict=True)
-    return replace(
-        specs[0], layer_arrays=tuple(_packed_array(parts, i) for i, parts in enumerate(arrays))
-    )
+    return replace(specs[0], layer_arrays=tuple(_packed_array(parts, i) for i, parts in enumerate(arrays)))
 
 
 def _packed_array(parts: Sequence[LayerArraySpec], index: int) -> LayerArraySpec:
@@ -115,13 +111,10 @@ def _packed_array(parts: Sequence[LayerArraySpec], index: int) -> LayerArraySpec
         input_size=first.input_size if index == 0 else sum(p.input_size for p in parts),
         channels=sum(p.channels for p in parts),
         bottleneck=sum(p.bottleneck for p in parts),
-        head=HeadSpec(
-            sum(p.head.out_channels for p in parts), first.head.kernel_size, first.head.bias
-        ),
+        head=HeadSpec(sum(p.head.out_channels for p in parts), first.head.kernel_size, first.head.bias),
         head1x1=replace(first.head1x1, out_channels=sum(p.head1x1.out_channels for p in parts)),
         layers=tuple(
-            replace(layer, activation=_packed_activation(parts, i))
-            for i, layer in enumerate(first.layers)
+            replace(layer, activation=_packed_activation(parts, i)) for i, layer in enumerate(first.layers)
         ),
     )
 

@@ -17,6 +17,10 @@ class TopHead(nn.Module):
         self.convs = nn.ModuleList(nn.Conv1d(*shape) for shape in shapes)
         self.activations = nn.ModuleList(build_activation(spec.activation) for _ in shapes)
 
+    def file_convs(self) -> list[nn.Conv1d]:
+        """Its convolutions in the order of a file's weights."""
+        return [conv for conv in self.convs if isinstance(conv, nn.Conv1d)]
+
     def forward(self, x: Tensor) -> Tensor:
         """Apply every block in turn."""
         for activation, conv in zip(self.activations, self.convs, strict=True):

@@ -40,9 +40,7 @@ class WaveNet(Network):
             condition = WaveNet(spec.condition_dsp)
         self.condition_dsp = condition
         self.layer_arrays = nn.ModuleList(LayerArray(array) for array in spec.layer_arrays)
-        self.head = (
-            TopHead(spec.head, spec.layer_arrays[-1].head.out_channels) if spec.head else None
-        )
+        self.head = TopHead(spec.head, spec.layer_arrays[-1].head.out_channels) if spec.head else None
 
     @property
     def spec(self) -> WaveNetSpec:
@@ -88,10 +86,9 @@ class WaveNet(Network):
         for array in self._arrays():
             yield from array.convs()
         if self.head is not None:
-            for conv in self.head.convs:
-                yield conv  # type: ignore[misc]
+            yield from self.head.file_convs()
 
-    def file_tensors(self) -> Iterator[nn.Parameter]:
+    def file_tensors(self) -> Iterator[Tensor]:
         """Weights and biases in the order in which the C++ runtime reads them."""
         for conv in self.convs():
             yield conv.weight
