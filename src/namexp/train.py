@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from namexp.conf_dir import conf_dir
 from namexp.door import guarded
+from namexp.errors import UserError, one_line
 from namexp.runs.entry import record_failure
 from namexp.runs.layout import RunLayout
 from namexp.schema.composition import explain
@@ -81,6 +82,10 @@ def _run_hydra() -> None:
         _job()
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, sys.argv[1:], conf_dir()) from None
+    except ValueError as error:
+        if not str(error).startswith("Config group override"):  # Hydra's answer to model=null
+            raise
+        raise UserError(f"a group cannot be null, choose one of its options: {one_line(error)}") from None
     if _failure is not None:
         raise _failure
 

@@ -79,14 +79,10 @@ def test_losses_follow_the_peers_at_every_step(
     _load(network, recorded, "initial")
     if about["normalized_to_dbfs"] is not None:
         assert recordings.target_scale == pytest.approx(float(recorded["y_scale"]), rel=1e-6)
-    windows = WindowDataset(
-        recordings.train, receptive_field=config.plan.receptive_field, ny=about["ny"]
-    )
+    windows = WindowDataset(recordings.train, receptive_field=config.plan.receptive_field, ny=about["ny"])
     assert about["optimizer"]["Adam"]["lr"] == config.optimizer.lr
     assert about["optimizer"]["Adam"].get("weight_decay", 0.0) == config.optimizer.weight_decay
-    task = CaptureTask(
-        network, loss=config.loss, optimizer=config.optimizer, scheduler=config.scheduler
-    )
+    task = CaptureTask(network, loss=config.loss, optimizer=config.optimizer, scheduler=config.scheduler)
     optimizer = task.configure_optimizers()["optimizer"]
     loss_of = CaptureLoss(config.loss)
     columns = [loss_of.names.index(TERM_NAMES[term]) for term in about["terms"]]

@@ -41,7 +41,7 @@ def one_pole_lowpass(cutoff_hz: float, sample_rate: float) -> Response:
 
 
 def one_pole_highpass(cutoff_hz: float, sample_rate: float) -> Response:
-    """1 minus the one-pole lowpass, scaled to gain 1 at the top."""
+    """1 minus the one-pole lowpass: 0 at DC, 2 p / (1 + p) (nearly 1) at half the rate."""
     lowpass = one_pole_lowpass(cutoff_hz, sample_rate)
 
     def response(omega: NDArray[np.float64]) -> NDArray[np.complex128]:

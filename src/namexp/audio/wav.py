@@ -45,7 +45,8 @@ def read_wav(path: Path | str) -> Recording:
         )
     if samples.shape[0] == 0:
         raise UserError(f"{path}: holds no samples.")
-    mono = samples[:, 0].astype(np.float32)
+    with np.errstate(over="ignore"):  # a double beyond float32 becomes inf and is refused below
+        mono = samples[:, 0].astype(np.float32)
     if not np.isfinite(mono).all():
         bad = int(np.flatnonzero(~np.isfinite(mono))[0])
         raise UserError(f"{path}: sample {bad} is {mono[bad]}; the file is damaged, record it again.")

@@ -74,7 +74,9 @@ def load_recordings(config: DataConfig, *, receptive_field: int) -> Recordings:
             train.append(head)
         if tail is not None:
             _require_length(tail, receptive_field, "validation", names, config)
-            _require_sound(tail, f"{names[1]}: the validation part", "data.validation_seconds")
+            # the first R - 1 samples are context: what is scored must sound
+            scored = Part(tail.input, tail.target[receptive_field - 1 :])
+            _require_sound(scored, f"{names[1]}: the validation part", "data.validation_seconds")
             validation.append(tail)
     sha256 = {
         "input": [sha256_of(*input_) for _, input_, _ in pairs],

@@ -68,6 +68,11 @@ class EpochOrder(Sampler[list[int]]):
         self.batch_size = min(batch_size, num_windows)
         self.epoch = 0
 
+    @property
+    def sampler(self) -> EpochOrder:
+        """Itself: of a batch sampler, Lightning looks for ``set_epoch`` only on its ``sampler``."""
+        return self
+
     def set_epoch(self, epoch: int) -> None:
         """Called before each epoch, by Lightning."""
         self.epoch = epoch

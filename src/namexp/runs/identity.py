@@ -17,6 +17,8 @@ NEUTRAL = (
     # the files' content counts, not their names
     "data.input",
     "data.target",
+    "data.pairs.input",
+    "data.pairs.target",
 )
 
 
@@ -33,6 +35,8 @@ def training_id(config: Mapping[str, Any], audio_sha256: Mapping[str, Any]) -> s
 
 
 def _without(node: Any, place: str) -> Any:
+    if isinstance(node, list | tuple):
+        return [_without(item, place) for item in node]  # its items stand at the list's own place
     if not isinstance(node, Mapping):
         return node
     return {

@@ -47,10 +47,7 @@ def parse_wavenet(
         UserError: an unknown key, a wrong type, or parts that do not fit together.
     """
     fields = Fields(config, place)
-    given = [name for name in ARRAY_ALIASES if fields.has(name)]
-    if len(given) > 1:
-        raise UserError(f"{place} gives both {given[0]} and {given[1]}; keep one of them.")
-    name = given[0] if given else "layer_arrays"
+    name = _one_of(fields, *ARRAY_ALIASES)
     arrays = [Fields(item, f"{fields.where(name)}[{i}]") for i, item in _enumerated(fields, name)]
     condition = _condition(fields)
     spec = WaveNetSpec(
@@ -146,9 +143,16 @@ def _head_in(fields: Fields, channels: int) -> int:
     return fields.integer("bottleneck", channels, minimum=1)
 
 
-def _renamed(fields: Fields, name: str, peer_name: str) -> Fields:
-    fields.has(name)
-    return fields.section(peer_name if fields.has(peer_name) else name)
+def _one_of(fields: Fields, *names: str) -> str:
+    """Which of several names for one thing is given; the first if none is."""
+    given = [name for name in names if fields.has(name)]
+    if len(given) > 1:
+        raise UserError(f"{fields.place} gives both {given[0]} and {given[1]}; keep one of them.")
+    return given[0] if given else names[0]
+
+
+def _renamed(fields: Fields, *names: str) -> Fields:
+    return fields.section(_one_of(fields, *names))
 
 
 def _layer_array(
@@ -197,6 +201,8 @@ def _films(fields: Fields) -> dict[str, FilmSpec]:
     below = fields.section("film_params")
     films = {}
     for site in FILM_SITES:
+        if below.has(site) and fields.has(site):
+            raise UserError(f"{fields.place} gives both {site} and film_params.{site}; keep one of them.")
         section = below.section(site) if below.has(site) else fields.section(site)
         fields.has(site)
         film = FilmSpec(
@@ -226,14 +232,14 @@ def _slimmable(fields: Fields) -> SlimmableSpec | None:
 def _layers(fields: Fields, bottleneck: int) -> tuple[LayerSpec, ...]:
     dilations = fields.integers("dilations", minimum=1)
     n = len(dilations)
-    if fields.has("kernel_size") and fields.has("kernel_sizes"):
-        raise UserError(f"{fields.place} gives both kernel_size and kernel_sizes; keep one of them.")
-    name = "kernel_size" if fields.has("kernel_size") else "kernel_sizes"
+    name = _one_of(fields, "kernel_sizes", "kernel_size")
     kernel_sizes = [as_integer(k, fields.where(name), minimum=1) for k in _per_layer(fields, name, n)]
     activations = _per_layer(fields, "activation", n)
     gating_modes = _per_layer(fields, "gating_mode", n, "none")
     secondaries = _per_layer(fields, "secondary_activation", n, None)
     if fields.boolean("gated", False):  # versions before 0.6
+        _one_of(fields, "gated", "gating_mode")
+        _one_of(fields, "gated", "secondary_activation")
         gating_modes, secondaries = ["gated"] * n, ["Sigmoid"] * n
     layers = []
     for i in range(n):
@@ -274,6 +280,11 @@ def _paired(activation: Any, mode: Any, secondary: Any, fields: Fields) -> tuple
     if isinstance(activation, Mapping):
         name = activation.get("name", activation.get("type"))
         if name in PAIRED_NAMES:
+            if mode != "none" or secondary is not None:
+                raise UserError(
+                    f"{fields.place} gives both the activation {name} and gating_mode or "
+                    "secondary_activation; keep one of them."
+                )
             pair = Fields(activation, fields.where("activation"))
             pair.has("name")
             pair.has("type")

@@ -60,7 +60,7 @@ class DataConfig:
         if not math.isfinite(self.input_gain_db):
             raise UserError(f"data.input_gain_db (= {self.input_gain_db}) must be finite.")
         if not is_number(self.target_scale) or self.target_scale == 0:
-            raise UserError(f"data.target_scale (= {self.target_scale}) must not be 0.")
+            raise UserError(f"data.target_scale (= {self.target_scale}) must be finite and not 0.")
         if self.sample_rate is not None:
             self.sample_rate = as_integer(self.sample_rate, "data.sample_rate", minimum=1)
         if self.level_rms_dbfs is not None:
@@ -83,6 +83,12 @@ class DataConfig:
                 raise UserError(
                     f"data.pairs and data.input (= {shown(self.input)}) are both given; keep one of them."
                 )
+            for key in ("start_seconds", "stop_seconds", "start_samples", "stop_samples"):
+                if getattr(self, key) is not None:
+                    raise UserError(
+                        f"data.{key} (= {shown(getattr(self, key))}) has no effect with data.pairs; give "
+                        "it in the pair that it belongs to."
+                    )
             if not is_list(self.pairs) or not self.pairs:
                 raise UserError(f"data.pairs (= {shown(self.pairs)}) must be a list of {{input, target}}.")
             pairs = tuple(self._pair(item, f"data.pairs[{i}]") for i, item in enumerate(self.pairs))

@@ -96,7 +96,7 @@ class Fields:
         if value not in options:
             raise UserError(
                 f"{self.where(key)} (= {shown(value)}) must be one of {', '.join(options)}"
-                f"{_hint(value, options)}."
+                f"{_hint(value, options)}"
             )
         return value
 
@@ -145,4 +145,4 @@ def shown(value: Any, limit: int = 60) -> str:
 
 def _hint(value: str, options: list[str]) -> str:
     hint = did_you_mean(value, options)
-    return hint.rstrip("?") + "?" if "did you mean" in hint else ""
+    return hint if "did you mean" in hint else "."

@@ -141,7 +141,14 @@ class SlimmableConfig:
                 "to large, such as [3,6,12]; the last is the full width."
             )
         allowed = tuple(as_integer(c, f"model.channels[{i}]", minimum=1) for i, c in enumerate(self.channels))
-        spec = parse_wavenet(_template(self), "model", channels=[allowed[-1]])
+        num_arrays = len(self.layer_arrays) if is_list(self.layer_arrays) else 1
+        spec = parse_wavenet(_template(self), "model", channels=[allowed[-1]] * num_arrays)
+        own = spec.slimmable and spec.slimmable.allowed_channels
+        if own and own != allowed:
+            raise UserError(
+                f"model.layer_arrays[0].slimmable (allowed_channels {list(own)}) and model.channels "
+                f"(= {list(allowed)}) disagree; leave the first out."
+            )
         arrays = (replace(spec.layer_arrays[0], slimmable=slimmed(spec.layer_arrays[0], allowed)),)
         spec = replace(spec, layer_arrays=arrays + spec.layer_arrays[1:])
         check_sliceable(spec, "model.")

@@ -55,9 +55,9 @@ def _check_array(array: LayerArraySpec, where: str) -> None:
             "unchanged there, so it would play another network; set layer1x1.active=true."
         )
     for layer in array.layers:
-        for activation in (layer.activation, layer.secondary_activation):
-            if activation is not None:
-                _check_activation(activation, f"{where}.activation")
+        _check_activation(layer.activation, f"{where}.activation")
+        if layer.secondary_activation is not None:
+            _check_activation(layer.secondary_activation, f"{where}.secondary_activation")
 
 
 def _check_activation(activation: ActivationSpec, where: str) -> None:

@@ -54,8 +54,10 @@ def _check_array(array: LayerArraySpec, place: str) -> None:
     if array.bottleneck != array.channels:
         _refuse(place, "bottleneck", array.bottleneck, "a bottleneck other than the channels")
     for layer in array.layers:
-        if len(layer.activation.slopes) > 1:
-            _refuse(place, "activation", "PReLU per channel", "slopes that would have to be sliced")
+        for key in ("activation", "secondary_activation"):
+            activation = getattr(layer, key)
+            if activation is not None and len(activation.slopes) > 1:
+                _refuse(place, key, "PReLU per channel", "slopes that would have to be sliced")
     assert array.slimmable is not None
     check_allowed_channels(array.slimmable.widths(array.channels), array.channels, f"{place}channels")
 

@@ -29,6 +29,7 @@ def build_wandb_logger(
     Raises:
         UserError: online without an account, or the server does not answer.
     """
+    finish_wandb()  # one that a failed job left open would be continued instead
     settings = wandb.Settings(
         console="off", silent=True, init_timeout=INIT_TIMEOUT_SECONDS, x_disable_meta=True
     )

@@ -74,6 +74,7 @@ class PackedWaveNet(Network):
         """
         wavenets = self.wavenets()
         large = WaveNet(self.spec)
+        large.to(next(self.parameters()))
         masks = []
         for j, (whole, *parts) in enumerate(_aligned_tensors(large, wavenets)):
             mask = torch.zeros_like(whole)
