@@ -116,11 +116,13 @@ PAIR = {"input": "a.wav", "target": "b.wav"}
         ),
         (
             {"pairs": [PAIR], "start_seconds": 2.0},
-            "data.start_seconds (= 2.0) has no effect with data.pairs; give it in the pair that it belongs to.",
+            "data.start_seconds (= 2.0) has no effect with data.pairs; give it in the pair that "
+            "it belongs to.",
         ),
         (
             {"pairs": [PAIR], "stop_samples": -480},
-            "data.stop_samples (= -480) has no effect with data.pairs; give it in the pair that it belongs to.",
+            "data.stop_samples (= -480) has no effect with data.pairs; give it in the pair that "
+            "it belongs to.",
         ),
     ],
 )

@@ -103,7 +103,7 @@ OUT_OF_RANGE = {
     "seed=-1": "seed (= -1) must be at least 0.",
     "seed=1.5": "seed (= 1.5) must be a whole number.",
     "seed=null": "seed is missing; give it a value.",
-    "model.kind=packed": "model.kind (= 'packed') must be one of wavenet, packed_wavenet, slimmable.",
+    "model.kind=lstm": "model.kind (= 'lstm') must be one of wavenet, packed_wavenet, slimmable.",
     "model.kind=slimable": "model.kind (= 'slimable') must be one of wavenet, packed_wavenet, slimmable; "
     "did you mean 'slimmable'?",
     "model.head_scale=nan": "model.head_scale (= nan) must be a finite number.",
@@ -117,11 +117,14 @@ OUT_OF_RANGE = {
     "loss.mrstft_weight=nan": "loss.mrstft_weight (= nan) must be at least 0.",
     "loss.esr_weight=inf": "loss.esr_weight (= inf) must be at least 0.",
     "loss.mse_weight=0": "every loss weight is 0; set at least one, such as loss.mse_weight=1.",
-    "loss.pre_emphasis_mse_coefficient=1.1": "loss.pre_emphasis_mse_coefficient (= 1.1) must lie between 0 and 1.",
-    "loss.pre_emphasis_mrstft_coefficient=-0.1": "loss.pre_emphasis_mrstft_coefficient (= -0.1) must lie between "
+    "loss.pre_emphasis_mse_coefficient=1.1":
+        "loss.pre_emphasis_mse_coefficient (= 1.1) must lie between 0 and 1.",
+    "loss.pre_emphasis_mrstft_coefficient=-0.1":
+        "loss.pre_emphasis_mrstft_coefficient (= -0.1) must lie between "
     "0 and 1.",
     "loss.val_loss=ESR": "loss.val_loss (= 'ESR') must be one of esr, mse, mrstft.",
-    "optimizer.name=Adma": "optimizer.name (= 'Adma') is not an optimiser that namexp trains with; did you mean "
+    "optimizer.name=Adamm":
+        "optimizer.name (= 'Adamm') is not an optimiser that namexp trains with; did you mean "
     "'Adam'?",
     "optimizer.lr=0": "optimizer.lr (= 0.0) must be above 0.",
     "optimizer.lr=-1": "optimizer.lr (= -1.0) must be above 0.",
@@ -130,7 +133,8 @@ OUT_OF_RANGE = {
     "+optimizer.options.lr=1": "optimizer.options.lr (= 1) has a place of its own: set optimizer.lr.",
     "+optimizer.options.weight_decay=1": "optimizer.options.weight_decay (= 1) has a place of its own: set "
     "optimizer.weight_decay.",
-    "scheduler.name=ExponentialR": "scheduler.name (= 'ExponentialR') is not a scheduler that namexp trains with; "
+    "scheduler.name=ExponentialR":
+        "scheduler.name (= 'ExponentialR') is not a scheduler that namexp trains with; "
     "did you mean 'ExponentialLR'?",
     "scheduler.interval=batch": "scheduler.interval (= 'batch') must be epoch or step.",
     "scheduler.options.gamma=0": "scheduler.options.gamma (= 0) must be above 0.",
@@ -149,15 +153,19 @@ OUT_OF_RANGE = {
     "callbacks.patience=0": "callbacks.patience (= 0) must be at least 1.",
     "callbacks.patience=1.5": "callbacks.patience (= 1.5) must be a whole number.",
     "logger.kind=tensorboard": "logger.kind (= 'tensorboard') must be csv, wandb or none.",
-    "logger.mode=on": "logger.mode (= 'True') must be offline, online or disabled; it follows the environment "
+    "logger.mode=on": "logger.mode (= 'on') must be offline, online or disabled; it follows the environment "
     "variable WANDB_MODE.",
     "export.container_max_values=evenly": "export.container_max_values (= 'evenly') must be uniform",
-    "export.container_max_values=[1.0,1.0]": "export.container_max_values (= [1.0, 1.0]) gives the thresholds",
-    "export.metadata.gear_type=amps": "export.metadata.gear_type (= 'amps') must be one of amp, pedal, pedal_amp, "
+    "export.container_max_values=[1.0,1.0]":
+        "export.container_max_values (= [1.0, 1.0]) gives the thresholds",
+    "export.metadata.gear_type=amps":
+        "export.metadata.gear_type (= 'amps') must be one of amp, pedal, pedal_amp, "
     "amp_cab, amp_pedal_cab, preamp, studio; did you mean 'amp'?",
-    "export.metadata.tone_type=loud": "export.metadata.tone_type (= 'loud') must be one of clean, overdrive, crunch, "
+    "export.metadata.tone_type=loud":
+        "export.metadata.tone_type (= 'loud') must be one of clean, overdrive, crunch, "
     "hi_gain, fuzz.",
-    "export.metadata.input_level_dbu=loud": "export.metadata.input_level_dbu (= 'loud') must be a finite number.",
+    "export.metadata.input_level_dbu=loud":
+        "export.metadata.input_level_dbu (= 'loud') must be a finite number.",
     "+export.metadata.gear=amp": "export.metadata.gear (= 'amp') is not a known setting",
 }  # fmt: skip
 

@@ -83,7 +83,8 @@ REFUSED: dict[str, tuple[WaveNetSpec, str]] = {
     ),
     "LeakyHardtanh in the top-level head": (
         top_head({"type": "LeakyHardtanh", "max_slope": 0.5}),
-        f"model.head.activation (= LeakyHardtanh with parameters { ({**LEAKY_HARDTANH, 'max_slope': 0.5}) }): "
+        "model.head.activation (= LeakyHardtanh with parameters {'min_val': -1.0, 'max_val': 1.0, "
+        "'min_slope': 0.01, 'max_slope': 0.5}): "
         "the C++ runtime plays its defaults in the top-level head; leave the parameters out.",
     ),
     "slicing a bottleneck": (

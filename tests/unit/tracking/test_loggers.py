@@ -119,9 +119,7 @@ def test_a_run_that_was_left_open_is_not_continued(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_wandb_at_home")
-def test_online_without_an_account_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_online_without_an_account_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("WANDB_MODE", "WANDB_API_KEY", "NETRC"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))  # no .netrc

@@ -1,0 +1,237 @@
+"""Every YAML of conf/ composes, is typed, and means what its comments say."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+
+import namexp.conf_dir as conf_dir_module
+from namexp.conf_dir import conf_dir
+from namexp.schema.experiment import GROUPS, ExperimentConfig, parse_experiment
+from namexp.schema.model import MODEL_KINDS
+from namexp.schema.training import OPTIMIZERS, SCHEDULERS
+
+Parse = Callable[..., ExperimentConfig]
+CONF = Path(conf_dir())
+CHOICES = sorted(
+    (path.parent.name, path.stem) for path in CONF.glob("*/*.yaml") if path.parent.name != "experiment"
+)
+EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+PROMISED = {
+    ("model", "wavenet"), ("model", "packed_wavenet"), ("model", "packed_wavenet_small"),
+    ("model", "slimmable"), ("data", "normalized"), ("data", "raw"), ("trainer", "gpu"),
+    ("trainer", "cpu"),
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _clean_hydra() -> Iterator[None]:
+    GlobalHydra.instance().clear()
+    yield
+    GlobalHydra.instance().clear()
+
+
+def composed(*overrides: str) -> DictConfig:
+    with initialize_config_dir(conf_dir(), version_base="1.3"):
+        return compose("train", list(overrides))
+
+
+def plain(node: Any) -> Any:
+    return OmegaConf.to_container(node, resolve=True)
+
+
+# --- every file -----------------------------------------------------------------------------------
+
+
+def test_nothing_lies_outside_the_groups_that_are_tested() -> None:
+    assert set(CHOICES) >= PROMISED
+    assert {group for group, _ in CHOICES} == {*GROUPS, "model"}
+    found = {path.relative_to(CONF) for path in CONF.rglob("*.yaml")}
+    tested = {Path(group) / f"{name}.yaml" for group, name in CHOICES}
+    tested |= {Path("experiment") / f"{name}.yaml" for name in EXPERIMENTS}
+    assert found - tested == {Path("train.yaml")}
+
+
+@pytest.mark.parametrize(("group", "name"), CHOICES)
+def test_every_file_has_the_keys_of_its_class_and_parses(group: str, name: str) -> None:
+    cfg = composed(f"{group}={name}")
+    cls = MODEL_KINDS[cfg.model.kind] if group == "model" else GROUPS[group]
+    assert set(cfg[group]) == {field.name for field in dataclasses.fields(cls)}
+    config = parse_experiment(cfg)
+    assert type(getattr(config, group)) is cls
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_changes_something_and_parses(experiment: str) -> None:
+    cfg = composed(f"experiment={experiment}")
+    assert plain(cfg) != plain(composed())
+    assert set(cfg) == {*GROUPS, "model", "seed"}  # it adds no group of its own
+    parse_experiment(cfg)
+
+
+def test_the_top_level_is_the_groups_and_the_seed() -> None:
+    assert set(composed()) == {*GROUPS, "model", "seed"}
+    assert {field.name for field in dataclasses.fields(ExperimentConfig)} == {*GROUPS, "model", "seed"}
+
+
+def test_the_defaults_are_the_promised_ones() -> None:
+    assert plain(composed()) == plain(
+        composed("model=packed_wavenet", "data=normalized", "trainer=cpu", "logger=csv", "seed=0")
+    )
+    config = parse_experiment(composed())
+    assert config.data.embedded is True
+    assert config.data.validation_seconds == 9.0
+    assert config.data.level_rms_dbfs == -18.0
+    assert config.trainer.accelerator == "cpu"
+    assert config.export.container_max_values == "uniform"
+    assert [s.name for s in config.plan.submodels] == ["channels_3", "channels_8"]
+
+
+def test_raw_differs_from_normalized_by_the_level_alone() -> None:
+    raw, normalized = plain(composed("data=raw").data), plain(composed().data)
+    assert {key for key in raw if raw[key] != normalized[key]} == {"level_rms_dbfs"}
+    assert raw["level_rms_dbfs"] is None
+
+
+@pytest.mark.parametrize("mode", ["offline", "online", "disabled"])
+def test_wandb_follows_the_environment(
+    monkeypatch: pytest.MonkeyPatch, experiment_config: Parse, mode: str
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", mode)
+    assert experiment_config("logger=wandb").logger.mode == mode
+
+
+def test_wandb_is_offline_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, experiment_config: Parse
+) -> None:
+    monkeypatch.delenv("WANDB_MODE")
+    assert experiment_config("logger=wandb").logger.mode == "offline"
+
+
+# --- recipes --------------------------------------------------------------------------------------
+
+RECIPES = {
+    "packed_wavenet": ("a2", "a2", "a2"),
+    "packed_wavenet_small": ("mse", "adam", "exponential"),
+    "slimmable": ("mse", "adam", "exponential"),
+    "wavenet": ("a1", "adam", "exponential"),
+    "wavenet_lite": ("a1", "adam", "exponential"),
+    "wavenet_feather": ("a1", "adam", "exponential"),
+    "wavenet_nano": ("a1", "adam", "exponential"),
+}
+RECIPE_GROUPS = ("loss", "optimizer", "scheduler")
+
+
+def on_file(group: str, name: str) -> Any:
+    """What the option says, its own defaults below it."""
+    node = OmegaConf.load(CONF / group / f"{name}.yaml")
+    assert isinstance(node, DictConfig)
+    parents = [p for p in node.pop("defaults", []) if p != "_self_"]
+    below: dict[str, Any] = {}
+    for parent in parents:
+        below.update(on_file(group, parent))
+    return {**below, **plain(node)}
+
+
+def test_every_model_has_a_recipe() -> None:
+    assert {name for group, name in CHOICES if group == "model"} == set(RECIPES)
+
+
+@pytest.mark.parametrize("model", RECIPES)
+def test_a_model_brings_its_recipe(model: str) -> None:
+    cfg = composed(f"model={model}")
+    assert {group: plain(cfg[group]) for group in RECIPE_GROUPS} == {
+        group: on_file(group, name) for group, name in zip(RECIPE_GROUPS, RECIPES[model], strict=True)
+    }
+
+
+OTHER = {"loss": {"a1": "a2", "a2": "mse", "mse": "a1"}, "optimizer": {"adam": "a2", "a2": "adam"}}
+OTHER["scheduler"] = {"a2": "none", "exponential": "a2"}
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["before model=", "after model="])
+@pytest.mark.parametrize("model", ["packed_wavenet", "wavenet", "wavenet_nano", "slimmable"])
+def test_the_command_line_wins_over_the_recipe(model: str, first: bool) -> None:
+    chosen = {g: OTHER[g][name] for g, name in zip(RECIPE_GROUPS, RECIPES[model], strict=True)}
+    overrides = [f"{group}={name}" for group, name in chosen.items()]
+    cfg = composed(*([*overrides, f"model={model}"] if first else [f"model={model}", *overrides]))
+    for group, name in chosen.items():
+        assert plain(cfg[group]) == on_file(group, name)
+        assert plain(cfg[group]) != plain(composed(f"model={model}")[group])
+
+
+def test_a_value_on_the_command_line_wins_over_the_recipe() -> None:
+    cfg = composed("optimizer.lr=0.1", "model=wavenet", "loss.mse_weight=2")
+    assert (cfg.optimizer.lr, cfg.loss.mse_weight) == (0.1, 2)
+    assert cfg.loss.pre_emphasis_mrstft_weight == 0.0002  # the rest is still A1's
+
+
+def test_the_recipes_are_the_peers() -> None:
+    a2, a1 = parse_experiment(composed()), parse_experiment(composed("model=wavenet"))
+    assert (a2.loss.mse_weight, a2.loss.mrstft_weight, a2.loss.val_loss) == (1.0, 0.0005, "esr")
+    assert (a2.optimizer.name, a2.optimizer.lr, a2.optimizer.weight_decay) == ("Adam", 0.004, 3.17e-7)
+    assert (a2.scheduler.name, a2.scheduler.options) == ("ExponentialLR", {"gamma": 0.994})
+    assert (a1.loss.mse_weight, a1.loss.mrstft_weight) == (1.0, 0.0)
+    assert (a1.loss.pre_emphasis_mrstft_weight, a1.loss.pre_emphasis_mrstft_coefficient) == (0.0002, 0.85)
+    assert (a1.optimizer.lr, a1.optimizer.weight_decay) == (0.004, 0.0)
+    assert a1.scheduler.options == {"gamma": 0.993}
+    assert (a2.data.ny, a2.data.batch_size) == (8192, 16)
+
+
+# --- torch's names --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_is_one_of_torchs(name: str) -> None:
+    assert issubclass(getattr(torch.optim, name), torch.optim.Optimizer)
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_every_scheduler_is_one_of_torchs(name: str) -> None:
+    scheduler = getattr(torch.optim.lr_scheduler, name)
+    assert issubclass(scheduler, torch.optim.lr_scheduler.LRScheduler)
+
+
+# --- where conf lies ------------------------------------------------------------------------------
+
+
+def test_conf_is_found_from_another_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = plain(composed())
+    monkeypatch.chdir(tmp_path)
+    assert Path(conf_dir()) == CONF
+    assert Path(conf_dir()).is_absolute()
+    assert plain(composed()) == here
+
+
+def pretend_package(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    package = root / "src" / "namexp"
+    package.mkdir(parents=True)
+    monkeypatch.setattr(conf_dir_module, "__file__", str(package / "conf_dir.py"))
+    return package
+
+
+def test_a_missing_conf_names_both_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = pretend_package(tmp_path, monkeypatch)
+    with pytest.raises(FileNotFoundError) as error:
+        conf_dir()
+    assert str(error.value) == (
+        f"no train.yaml in {package / 'conf'} or {tmp_path / 'conf'}; install namexp again."
+    )
+
+
+def test_an_installed_conf_comes_before_that_of_a_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = pretend_package(tmp_path, monkeypatch)
+    for parent, expected in ((tmp_path, tmp_path / "conf"), (package, package / "conf")):
+        (parent / "conf").mkdir()
+        (parent / "conf" / "train.yaml").write_text("seed: 0\n")
+        assert conf_dir() == str(expected)

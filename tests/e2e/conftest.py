@@ -1,0 +1,50 @@
+"""Running the commands as a user does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from namexp.audio.wav import write_wav
+
+RATE = 16000
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run ``python -m namexp.<name> arguments`` in an empty directory, on one thread."""
+
+    def run(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1", "HOME": str(tmp_path)}
+        return subprocess.run(
+            [sys.executable, "-m", f"namexp.{name}", *map(str, arguments)],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600,
+        )  # fmt: skip
+
+    return run
+
+
+def synthetic_pair(seconds: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Noise bursts and what a small amp makes of them: enough to learn from in seconds."""
+    random = np.random.RandomState(seed)
+    n = int(seconds * RATE)
+    t = np.arange(n) / RATE
+    x = 0.3 * np.sin(2 * np.pi * 110 * t * (1 + 0.2 * np.sin(3 * t))) + 0.1 * random.standard_normal(n)
+    y = np.tanh(3.0 * (x + 0.4 * np.concatenate([[0.0], x[:-1]]))) * 0.5
+    return x.astype(np.float32), y.astype(np.float32)
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Path]:
+    """(input.wav, target.wav), 6 s at 16 kHz."""
+    x, y = synthetic_pair(6.0)
+    paths = tmp_path / "input.wav", tmp_path / "target.wav"
+    for path, samples in zip(paths, (x, y), strict=True):
+        write_wav(path, samples, RATE)
+    return paths
