@@ -32,6 +32,7 @@ from namexp.exporting import (
     save_verified,
     training_metadata,
 )
+from namexp.losses.spectral import Mrstft
 from namexp.metrics import recording_metrics
 from namexp.models.build import build_network
 from namexp.models.network import Network
@@ -101,6 +102,7 @@ def check_hardware(trainer: TrainerConfig) -> None:
 def _train_and_export(config: ExperimentConfig, resolved: Mapping[str, Any], layout: RunLayout) -> RunResult:
     plan = config.plan
     recordings = load_recordings(config.data, receptive_field=plan.receptive_field)
+    _check_scorable(config, recordings)
     if recordings.embedded:
         log.info("no data.input is given: training on the embedded recording (a synthesised guitar and amp)")
     write_text(layout.config, OmegaConf.to_yaml(OmegaConf.create(dict(resolved))))
@@ -126,6 +128,17 @@ def _train_and_export(config: ExperimentConfig, resolved: Mapping[str, Any], lay
     if config.callbacks.plots:
         _draw(layout, recordings, predictions, summary, plan.receptive_field)
     return RunResult(layout, summary, interrupted)
+
+
+def _check_scorable(config: ExperimentConfig, recordings: Recordings) -> None:
+    """The metric that selects the best checkpoint must exist on the validation part."""
+    context = config.plan.receptive_field - 1
+    shortest = min(part.target.size for part in recordings.validation) - context
+    if config.loss.val_loss == "mrstft" and shortest < Mrstft.MIN_SAMPLES:
+        raise UserError(
+            f"loss.val_loss (= mrstft) needs {Mrstft.MIN_SAMPLES} scored samples and the validation part "
+            f"has {shortest}; raise data.validation_seconds or use loss.val_loss=esr."
+        )
 
 
 def _description(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import signal
@@ -22,6 +21,7 @@ from namexp.exporting import load_checkpoint
 from namexp.nam.metadata import measure_loudness
 from namexp.nam.model import read_nam
 from namexp.playable import load_playable
+from namexp.runs.metrics import read_metrics
 from tests.e2e.conftest import RATE, synthetic_pair
 
 pytestmark = pytest.mark.e2e
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.e2e
 Run = Callable[..., subprocess.CompletedProcess[str]]
 SMALL = [
     "model.layer_arrays=[{kernel_sizes: 3, dilations: [1,2,4,8], activation: LeakyReLU}]",
-    "data.ny=1024", "data.batch_size=8", "data.validation_seconds=1.0", "optimizer.lr=0.01",
+    "data.ny=1100", "data.batch_size=8", "data.validation_seconds=1.0", "optimizer.lr=0.01",
     "model.head_scale=0.1",
 ]  # fmt: skip
 KINDS = {
@@ -55,7 +55,7 @@ def _train(command: Run, pair: tuple[Path, Path], kind: str, *more: str) -> Path
 def test_it_learns_exports_and_reloads(command: Run, pair: tuple[Path, Path], kind: str) -> None:
     run = _train(command, pair, kind, "trainer.max_epochs=8", "data=normalized")
     summary = json.loads((run / "summary.json").read_text())
-    rows = [r for r in csv.DictReader((run / "metrics.csv").open()) if r["val_loss"]]
+    rows = [row for row in read_metrics(run / "metrics.csv") if row["val_loss"]]
     assert len(rows) == 8
     esr = [s["ESR"] for s in summary["submodels"]]
     assert max(esr) < 0.5, "every size has learned"

@@ -43,7 +43,7 @@ class BestSubmodels(pl.Callback):
             return
         assert isinstance(pl_module, CaptureTask)
         suffixes = pl_module.network.row_suffixes
-        keys = [f"val_loss{s}" for s in suffixes] if len(suffixes) > 1 else ["val_loss"]
+        keys = [f"val_loss{s}" for s in suffixes]
         improved = False
         for i, key in enumerate(keys):
             value = float(trainer.callback_metrics[key])

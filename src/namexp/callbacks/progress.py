@@ -52,7 +52,7 @@ class TrainingProgress(ProgressBar):
             return
         assert isinstance(pl_module, CaptureTask)
         suffixes = pl_module.network.row_suffixes
-        keys = [f"ESR{s}" for s in suffixes] if len(suffixes) > 1 else ["ESR"]
+        keys = [f"ESR{s}" for s in suffixes]
         shown = ", ".join(f"{float(trainer.callback_metrics[key]):.4f}" for key in keys)
         self._bar.set_postfix_str(f"ESR {shown}")
 

@@ -45,7 +45,7 @@ class StopEarly(pl.Callback):
 
     def _rows(self, trainer: pl.Trainer, task: CaptureTask, name: str) -> list[float]:
         suffixes = task.network.row_suffixes
-        keys = [f"{name}{s}" for s in suffixes] if len(suffixes) > 1 else [name]
+        keys = [f"{name}{s}" for s in suffixes]
         return [float(trainer.callback_metrics[key]) for key in keys]
 
     def _reason(self, losses: list[float], esrs: list[float]) -> str | None:

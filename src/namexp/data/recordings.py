@@ -216,14 +216,13 @@ def _normalise(recordings: Recordings, config: DataConfig) -> Recordings:
 
     scale = 10^(level / 20) / sqrt(sum of y^2 over all training parts / their samples)
     """
-    if config.level_rms_dbfs is None:
-        return recordings
     level = rms(part.target for part in recordings.train)
     if level == 0.0:
         raise UserError(
-            "data.target: the training part is silent, so it cannot be brought to "
-            f"data.level_rms_dbfs (= {config.level_rms_dbfs:g}); check the recording."
+            "data.target: the training part is silent, so there is nothing to learn; check the recording."
         )
+    if config.level_rms_dbfs is None:
+        return recordings
     scale = amplitude(config.level_rms_dbfs) / level
     assert math.isfinite(scale), f"RMS {level} gives the scale {scale}"
     log.info(

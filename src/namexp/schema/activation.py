@@ -75,6 +75,8 @@ def parse_activation(
     if isinstance(value, str):
         value = {"type": value}
     fields = Fields(value, place)
+    if strict and fields.has("type") and fields.has("name"):
+        raise UserError(f"{place} (= {shown(value)}) gives both type and name; keep one of them.")
     type_ = fields.text("type") if fields.has("type") or not strict else fields.text("name")
     if type_ not in FIXED_PARAMETERS:
         raise UserError(

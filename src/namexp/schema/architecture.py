@@ -74,6 +74,10 @@ def _condition(fields: Fields) -> WaveNetSpec | None:
     section.choice("name", ["WaveNet"], "WaveNet")
     spec = parse_wavenet(section.raw("config"), section.where("config"), mono=False)
     section.finish()
+    if spec.slimmable is not None:
+        raise UserError(
+            f"{section.where('config')} is slimmable; a condition has one width, so leave it out."
+        )
     return spec
 
 

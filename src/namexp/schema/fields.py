@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -58,7 +59,9 @@ class Fields:
         if value is not None:
             return value
         if default is REQUIRED:
-            raise UserError(f"{self.where(key)} is missing; give it a value.")
+            near = difflib.get_close_matches(key, set(self.mapping) - self._asked, n=1)
+            instead = f" (did you misspell it as '{near[0]}'?)" if near else ""
+            raise UserError(f"{self.where(key)} is missing; give it a value{instead}.")
         return default
 
     def integer(self, key: str, default: Any = REQUIRED, *, minimum: int | None = None) -> int:

@@ -97,10 +97,12 @@ class PackedWaveNetConfig:
                 f"model.channels (= {shown(self.channels)}) must list the channels of each submodel "
                 "from small to large, such as [3,8]."
             )
-        result = []
+        result: list[Submodel] = []
         for i, item in enumerate(self.channels):
             entry = _entry(item, f"model.channels[{i}]")
             name = "channels_" + "_".join(map(str, entry))
+            if any(name == before.name for before in result):  # the same size twice, told apart by place
+                name = f"{name} ({i})"
             result.append(Submodel(name, parse_wavenet(_template(self), "model", channels=entry, mono=False)))
         return result
 

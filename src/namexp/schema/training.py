@@ -77,6 +77,10 @@ class OptimizerConfig:
         if not is_number(self.lr) or self.lr <= 0:
             raise UserError(f"optimizer.lr (= {self.lr}) must be above 0.")
         _at_least("optimizer.weight_decay", self.weight_decay, 0.0)
+        if self.name == "Rprop" and self.weight_decay > 0:
+            raise UserError(
+                f"optimizer.weight_decay (= {self.weight_decay:g}) has no meaning for Rprop; set it to 0."
+            )
         for name in ("lr", "weight_decay"):
             if name in self.options:
                 raise UserError(

@@ -119,8 +119,8 @@ class CaptureTask(pl.LightningModule):
         self._validated = []
         for name, values in {"val_loss": metrics[self._val_metric], **metrics}.items():
             self.log(name, values.mean().float(), prog_bar=name in ("val_loss", "ESR"))
-            if len(values) > 1:
-                for suffix, value in zip(self.network.row_suffixes, values, strict=True):
+            for suffix, value in zip(self.network.row_suffixes, values, strict=True):
+                if suffix:  # an ordinary network's only row is the mean
                     self.log(f"{name}{suffix}", value.float())
 
     # --- checkpoints ----------------------------------------------------------------------------
