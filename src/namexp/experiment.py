@@ -26,28 +26,21 @@ from namexp.data.module import CaptureDataModule
 from namexp.data.recordings import Recordings, load_recordings
 from namexp.errors import UserError
 from namexp.exporting import (
-    BestWeights,
     assemble,
     load_best,
     save_verified,
     training_metadata,
 )
 from namexp.losses.spectral import Mrstft
-from namexp.metrics import recording_metrics
 from namexp.models.build import build_network
 from namexp.models.network import Network
-from namexp.models.streaming import respond
 from namexp.models.wavenet import PackedWaveNet, SlimmableWaveNet
-from namexp.models.wavenet.slimmable import sliced_spec
 from namexp.runs.entry import entered
 from namexp.runs.files import write_json, write_text
-from namexp.runs.identity import training_id
 from namexp.runs.layout import RunLayout
-from namexp.runs.provenance import git_state, versions
 from namexp.schema.experiment import ExperimentConfig
-from namexp.schema.model import ModelPlan
 from namexp.schema.training import TrainerConfig
-from namexp.schema.wavenet import WaveNetSpec
+from namexp.scoring import score, summarise
 from namexp.tracking.csv_logger import MetricsCsvLogger
 
 log = logging.getLogger(__name__)
@@ -118,8 +111,8 @@ def _train_and_export(config: ExperimentConfig, resolved: Mapping[str, Any], lay
     seconds = time.monotonic() - started
     network.cpu().float().eval()
     best = load_best(layout, plan, network, description)
-    predictions, scores = _score(network, recordings)
-    summary = _summary(
+    predictions, scores = score(network, recordings)
+    summary = summarise(
         config, resolved, recordings, network, best, scores,
         seconds=seconds, epochs=trainer.current_epoch,
     )  # fmt: skip
@@ -272,72 +265,6 @@ def _loggers(config: ExperimentConfig, resolved: Mapping[str, Any], layout: RunL
 
 
 # --- scoring and export ---------------------------------------------------------------------------
-
-
-def _score(network: Network, recordings: Recordings) -> tuple[list[Tensor], dict[str, Tensor]]:
-    """Predictions of every validation recording and the (S,) metrics over all of them."""
-    R = network.receptive_field
-    assert R is not None
-    inputs = [torch.from_numpy(part.input)[None] for part in recordings.validation]
-    predictions = [respond(network, x)[0] for x in inputs]
-    targets = [torch.from_numpy(part.target[R - 1 :]) for part in recordings.validation]
-    return predictions, recording_metrics(zip(predictions, targets, strict=True))
-
-
-def _rows(plan: ModelPlan) -> list[tuple[str, WaveNetSpec]]:
-    """Name and description of what each row of the output plays."""
-    if plan.kind == "slimmable":
-        assert plan.spec.slimmable is not None
-        widths = plan.spec.slimmable.widths(plan.spec.channels[0])
-        return [(f"channels_{w}", sliced_spec(plan.spec, w)) for w in widths]
-    return [(submodel.name, submodel.spec) for submodel in plan.submodels]
-
-
-def _summary(
-    config: ExperimentConfig,
-    resolved: Mapping[str, Any],
-    recordings: Recordings,
-    network: Network,
-    best: list[BestWeights],
-    scores: dict[str, Tensor],
-    *,
-    seconds: float,
-    epochs: int,
-) -> dict[str, Any]:
-    val_metric = {"esr": "ESR", "mse": "MSE", "mrstft": "MRSTFT"}[config.loss.val_loss]
-    submodels = []
-    for i, (name, spec) in enumerate(_rows(config.plan)):
-        own = best[min(i, len(best) - 1)]
-        channels = spec.channels[0] if len(spec.channels) == 1 else spec.channels
-        submodels.append(
-            {
-                "index": i,
-                "name": name,
-                "channels": channels,
-                "parameters": spec.num_weights,
-                "macs_per_sample": spec.macs_per_sample,
-                **{metric: float(values[i]) for metric, values in scores.items()},
-                "val_loss": float(scores[val_metric][i]),
-                "best_epoch": own.epoch,
-                "metric_suffix": network.row_suffixes[i],
-            }
-        )
-    return {
-        "training_id": training_id(resolved, recordings.sha256),
-        "reused_from": None,
-        "seed": config.seed,
-        "receptive_field": config.plan.receptive_field,
-        "sample_rate": recordings.sample_rate,
-        "seconds_training": round(seconds, 3),
-        "epochs": epochs,
-        "threads": torch.get_num_threads(),
-        "target_scale": recordings.target_scale,
-        "submodels": submodels,
-        "container_max_values": resolved["export"]["container_max_values"],
-        "audio_sha256": recordings.sha256,
-        "versions": versions(),
-        "git": git_state(),
-    }
 
 
 def _export(

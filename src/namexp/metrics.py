@@ -12,7 +12,7 @@ from torch import Tensor
 
 from namexp.losses.spectral import Mrstft
 
-NAMES = ("ESR", "MSE", "MRSTFT")
+VAL_LOSS_METRIC = {"esr": "ESR", "mse": "MSE", "mrstft": "MRSTFT"}  # setting to metric
 
 
 @torch.inference_mode()

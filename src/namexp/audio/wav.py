@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +10,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from namexp.atomic import write_atomically
 from namexp.errors import UserError
 
 Samples = NDArray[np.float32]
@@ -55,17 +54,10 @@ def read_wav(path: Path | str) -> Recording:
 
 def write_wav(path: Path | str, samples: Samples, sample_rate: int) -> None:
     """Write (L,) samples as 32-bit float WAV, under a temporary name first."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(handle)
-    try:
-        soundfile.write(temporary, samples, sample_rate, subtype="FLOAT", format="WAV")
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_atomically(
+        Path(path),
+        lambda temporary: soundfile.write(temporary, samples, sample_rate, subtype="FLOAT", format="WAV"),
+    )
 
 
 def sha256_of(samples: Samples, sample_rate: int) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from namexp.runs.files import write_atomically, write_json
+from namexp.atomic import write_atomically
+from namexp.runs.files import write_json
 from namexp.runs.layout import RunLayout
 from namexp.tasks.capture import CaptureTask
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from namexp.runs.files import write_atomically
+from namexp.atomic import write_atomically
 from namexp.runs.layout import RunLayout
 
 

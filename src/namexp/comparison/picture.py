@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from namexp.runs.files import write_atomically
+from namexp.atomic import write_atomically
 from namexp.runs.metrics import read_metrics
 
 Samples = NDArray[np.float32]

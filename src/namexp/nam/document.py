@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from namexp.atomic import write_atomically
 from namexp.errors import UserError, one_line
 from namexp.schema.fields import shown
 
@@ -58,16 +57,11 @@ def save_document(document: Mapping[str, Any], path: Path) -> None:
         ValueError: a number is NaN or infinite.
     """
     text = json.dumps(document, allow_nan=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_atomically(path, lambda temporary: _fill(temporary, text))
+
+
+def _fill(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
 
 
 def check_root(document: Any, place: str) -> None:

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from namexp.runs.files import write_atomically
+from namexp.atomic import write_atomically
 
 
 class MetricsFile:

@@ -13,12 +13,10 @@ from torch import Tensor
 
 from namexp.data.windows import Batch
 from namexp.losses.capture import CaptureLoss
-from namexp.metrics import recording_metrics
+from namexp.metrics import VAL_LOSS_METRIC, recording_metrics
 from namexp.models.network import Network
 from namexp.models.streaming import respond
 from namexp.schema.training import LossConfig, OptimizerConfig, SchedulerConfig
-
-VAL_LOSS_METRIC = {"esr": "ESR", "mse": "MSE", "mrstft": "MRSTFT"}
 
 
 class CaptureTask(pl.LightningModule):

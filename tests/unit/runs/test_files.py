@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from namexp.atomic import write_atomically
 from namexp.errors import UserError
-from namexp.runs.files import finite, read_json, write_atomically, write_json, write_text
+from namexp.runs.files import finite, read_json, write_json, write_text
 
 
 def test_a_writer_that_raises_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
