@@ -65,17 +65,25 @@ def run(config: ExperimentConfig, resolved: Mapping[str, Any], run_dir: Path) ->
         resolved: the same as plain values; kept as config.yaml.
         run_dir: created if need be.
 
+    Returns:
+        What came out; after Ctrl-C what could be exported, with ``interrupted`` set.
+
     Raises:
         UserError: anything that can be known before training, and a run directory in use.
-        KeyboardInterrupt: after Ctrl-C, when everything that could be exported was.
+        KeyboardInterrupt: Ctrl-C outside the training itself.
     """
     check_hardware(config.trainer)
     layout = RunLayout(run_dir)
-    with entered(layout):
-        result = _train_and_export(config, resolved, layout)
-        if result.interrupted:
-            raise KeyboardInterrupt
-        return result
+    result: RunResult | None = None
+    try:
+        with entered(layout):
+            result = _train_and_export(config, resolved, layout)
+            if result.interrupted:
+                raise KeyboardInterrupt  # so that the status says it
+    except KeyboardInterrupt:
+        if result is None:
+            raise
+    return result
 
 
 def check_hardware(trainer: TrainerConfig) -> None:

@@ -136,6 +136,7 @@ def assemble(
     """
     for notice in notices(plan.spec):
         log.warning("notice: %s", notice)
+    _refuse_diverged(network, plan)
     level = {"sample_rate": sample_rate, "target_scale": target_scale}
     if not isinstance(network, PackedWaveNet):
         assert isinstance(network, WaveNet | SlimmableWaveNet)
@@ -148,6 +149,16 @@ def assemble(
     whole = {**training[-1], "submodels": [about["submodel"] for about in training]}
     whole.pop("submodel")
     return compose_container(models, thresholds, user=user, training=whole)
+
+
+def _refuse_diverged(network: Network, plan: ModelPlan) -> None:
+    parts = network.wavenets() if isinstance(network, PackedWaveNet) else [network]
+    for part, submodel in zip(parts, plan.submodels, strict=True):
+        if not all(bool(torch.isfinite(p).all()) for p in part.parameters()):
+            raise UserError(
+                f"submodel '{submodel.name}' has diverged: its weights are not finite and it never had a "
+                "finite val_loss, so no model.nam was written; lower optimizer.lr and train again."
+            )
 
 
 def save_verified(model: NamModel, network: Network, target_scale: float, path: Path) -> None:

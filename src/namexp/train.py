@@ -51,6 +51,8 @@ def _train(cfg: DictConfig, run_dir: Path) -> None:
     print(f"model    {_shown(result.run.nam)}")
     if config.callbacks.plots:
         print(f"picture  {_shown(result.run.comparison)}")
+    if result.interrupted:
+        raise KeyboardInterrupt
 
 
 def _shown(path: Path) -> str:
