@@ -6,7 +6,8 @@ import logging
 import signal
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from omegaconf import OmegaConf
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
+from namexp.atomic import write_atomically
 from namexp.callbacks.best_submodel import BestSubmodels
 from namexp.callbacks.checkpoints import Checkpoints
 from namexp.callbacks.progress import TrainingProgress
@@ -39,8 +41,10 @@ from namexp.runs.entry import entered
 from namexp.runs.files import write_json, write_text
 from namexp.runs.layout import RunLayout
 from namexp.schema.experiment import ExperimentConfig
+from namexp.schema.playability import notices
 from namexp.schema.training import TrainerConfig
 from namexp.scoring import score, summarise
+from namexp.tasks.optimisation import check_optimisation
 from namexp.tracking.csv_logger import MetricsCsvLogger
 
 log = logging.getLogger(__name__)
@@ -73,10 +77,11 @@ def run(config: ExperimentConfig, resolved: Mapping[str, Any], run_dir: Path) ->
         KeyboardInterrupt: Ctrl-C outside the training itself.
     """
     check_hardware(config.trainer)
+    check_optimisation(config.optimizer, config.scheduler)
     layout = RunLayout(run_dir)
     result: RunResult | None = None
     try:
-        with entered(layout):
+        with entered(layout), _torch_settings(config.trainer):
             result = _train_and_export(config, resolved, layout)
             if result.interrupted:
                 raise KeyboardInterrupt  # so that the status says it
@@ -84,6 +89,24 @@ def run(config: ExperimentConfig, resolved: Mapping[str, Any], run_dir: Path) ->
         if result is None:
             raise
     return result
+
+
+@contextmanager
+def _torch_settings(trainer: TrainerConfig) -> Iterator[None]:
+    """What a training sets for the whole process, put back for the next job of a sweep."""
+    threads = torch.get_num_threads()
+    tf32 = torch.backends.cudnn.allow_tf32
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    if trainer.threads is not None:
+        torch.set_num_threads(trainer.threads)
+    # precision "32" means it: cuDNN would otherwise round convolutions to 10 bits
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.backends.cudnn.allow_tf32 = tf32
+        torch.use_deterministic_algorithms(deterministic)
 
 
 def check_hardware(trainer: TrainerConfig) -> None:
@@ -107,8 +130,6 @@ def _train_and_export(config: ExperimentConfig, resolved: Mapping[str, Any], lay
     if recordings.embedded:
         log.info("no data.input is given: training on the embedded recording (a synthesised guitar and amp)")
     write_text(layout.config, OmegaConf.to_yaml(OmegaConf.create(dict(resolved))))
-    if config.trainer.threads is not None:
-        torch.set_num_threads(config.trainer.threads)
     pl.seed_everything(config.seed, verbose=False)
     network = build_network(plan, seed=config.seed)
     description = _description(config, resolved, recordings)
@@ -167,6 +188,8 @@ def _announce(config: ExperimentConfig, recordings: Recordings, layout: RunLayou
     )  # fmt: skip
     log.info("%.1f s to train on, %.1f s to validate, %d Hz", train, validation, rate)
     log.info("run directory: %s", layout.root)
+    for notice in notices(config.plan.spec):
+        log.warning("notice: %s", notice)
 
 
 # --- training -----------------------------------------------------------------------------------
@@ -189,6 +212,7 @@ def _fit(
         optimizer=config.optimizer,
         scheduler=config.scheduler,
         gradient_clip_norm=config.trainer.gradient_clip_norm,
+        scheduler_frequency=_scheduler_frequency(config),
         description=description,
     )
     data = CaptureDataModule(
@@ -200,6 +224,7 @@ def _fit(
     )
     for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.ERROR)  # tips and advertisements
+    on_gpu = config.trainer.accelerator == "gpu"
     trainer = pl.Trainer(
         accelerator=config.trainer.accelerator,
         devices=1,
@@ -209,7 +234,8 @@ def _fit(
         limit_train_batches=config.trainer.limit_train_batches,
         check_val_every_n_epoch=config.trainer.check_val_every_n_epoch,
         log_every_n_steps=min(config.trainer.log_every_n_steps, len(data.order)),
-        deterministic=config.trainer.deterministic,
+        # on a GPU the STFT's padding has no deterministic gradient: a warning, not an error
+        deterministic="warn" if config.trainer.deterministic and on_gpu else config.trainer.deterministic,
         logger=_loggers(config, resolved, layout),
         callbacks=_callbacks(config, network, layout, description),
         default_root_dir=layout.root,
@@ -227,6 +253,8 @@ def _fit(
     except SystemExit:
         # Lightning makes this of Ctrl-C, and ignores the next ones
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        if not layout.last_checkpoint.exists():  # before the end of the first epoch
+            write_atomically(layout.last_checkpoint, lambda path: trainer.save_checkpoint(path))
         log.info("interrupted: exporting the best weights so far")
         return trainer, True
     finally:
@@ -235,6 +263,12 @@ def _fit(
 
             finish_wandb()
     return trainer, False
+
+
+def _scheduler_frequency(config: ExperimentConfig) -> int:
+    # a plateau is seen only where there was a validation
+    plateau = config.scheduler.name == "ReduceLROnPlateau"
+    return config.trainer.check_val_every_n_epoch if plateau else 1
 
 
 def _callbacks(

@@ -14,18 +14,17 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 
-from namexp.errors import UserError
+from namexp.errors import UserError, one_line
 from namexp.models.build import build_network
 from namexp.models.network import Network
 from namexp.models.wavenet import PackedWaveNet, SlimmableWaveNet, WaveNet
 from namexp.nam.compose import compose_container, compose_model
 from namexp.nam.model import NamModel
 from namexp.nam.verify import played_rows, probe_signal, write_verified
-from namexp.runs.files import read_json
+from namexp.runs.files import finite, read_json
 from namexp.runs.layout import RunLayout
-from namexp.schema.experiment import parse_experiment
+from namexp.schema.experiment import ExperimentConfig, parse_experiment
 from namexp.schema.model import ModelPlan
-from namexp.schema.playability import notices
 from namexp.schema.thresholds import resolve_thresholds
 from namexp.schema.training import check_user_metadata
 
@@ -69,8 +68,7 @@ def load_best(
         UserError: a checkpoint belongs to another model.
     """
     if isinstance(network, PackedWaveNet):
-        best = read_json(run.packed_best)["submodels"] if run.packed_best.exists() else []
-        found = {entry["submodel_index"]: entry for entry in best}
+        found = _packed_bests(run)
         result = []
         for i, wavenet in enumerate(network.wavenets()):
             entry = found.get(i)
@@ -90,6 +88,17 @@ def load_best(
     load_network_state(network, content)
     best_of = content["callbacks"]["Checkpoints"]
     return [BestWeights(best_of["best_epoch"], best_of["best"])]
+
+
+def _packed_bests(run: RunLayout) -> dict[int, Mapping[str, Any]]:
+    """The entries of packed_best.json by submodel; empty before the first validation."""
+    if not run.packed_best.exists():
+        return {}
+    entries = read_json(run.packed_best).get("submodels")
+    known = {"submodel_index", "checkpoint_path", "epoch", "best_metric"}
+    if not isinstance(entries, list) or not all(known <= set(entry) for entry in entries):
+        raise UserError(f"{run.packed_best}: is damaged: every submodel needs {', '.join(sorted(known))}.")
+    return {entry["submodel_index"]: entry for entry in entries}
 
 
 def load_network_state(network: Network, content: Mapping[str, Any]) -> None:
@@ -134,8 +143,6 @@ def assemble(
         user: metadata that only a person knows.
         training: metadata of each submodel's training.
     """
-    for notice in notices(plan.spec):
-        log.warning("notice: %s", notice)
     _refuse_diverged(network, plan)
     level = {"sample_rate": sample_rate, "target_scale": target_scale}
     if not isinstance(network, PackedWaveNet):
@@ -171,6 +178,7 @@ def save_verified(model: NamModel, network: Network, target_scale: float, path: 
 
 def training_metadata(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What each submodel's file says about its training, from the run's summary."""
+    summary = finite(summary)
     shared = {
         "trainer": "namexp",
         "training_id": summary["training_id"],
@@ -189,6 +197,32 @@ def training_metadata(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for entry in summary["submodels"]
     ]
+
+
+def _training_of_unfinished(
+    plan: ModelPlan, about: Mapping[str, Any], best: Sequence[BestWeights]
+) -> list[dict[str, Any]]:
+    """What is known of a training that was cut off before it was scored."""
+    return [
+        {
+            "submodel": submodel.name,
+            "best_epoch": own.epoch,
+            "val_loss": own.val_loss,
+            "trainer": "namexp",
+            "seed": about["seed"],
+            "finished": False,
+        }
+        for submodel, own in zip(plan.submodels, best, strict=True)
+    ]
+
+
+def _read_config(run: RunLayout) -> ExperimentConfig:
+    """The config that the run was started with."""
+    try:
+        tree = OmegaConf.load(run.config)
+    except Exception as error:  # YAML has many kinds of errors
+        raise UserError(f"{run.config}: cannot be read: {one_line(error)}.") from None
+    return parse_experiment(tree)  # type: ignore[arg-type]
 
 
 def rebuild(description: Mapping[str, Any], plan: ModelPlan) -> Network:
@@ -220,8 +254,7 @@ def export_run(
     run = RunLayout(root)
     if not run.config.exists():
         raise UserError(f"{root}: holds no config.yaml, so it is not a run directory.")
-    config = parse_experiment(OmegaConf.load(run.config))  # type: ignore[arg-type]
-    summary = read_json(run.summary)
+    config = _read_config(run)
     source = next((p for p in (run.best_checkpoint, run.last_checkpoint) if p.exists()), None)
     if source is None:
         raise UserError(f"{root}: holds no checkpoint to export.")
@@ -229,9 +262,16 @@ def export_run(
     about = content["namexp"]
     network = rebuild(about, config.plan)
     load_network_state(network, content)
-    load_best(run, config.plan, network, about)
+    best = load_best(run, config.plan, network, about)
     network.float().eval()
-    training = training_metadata(summary)
+    if container_max_values is not None and not isinstance(network, PackedWaveNet):
+        raise UserError(
+            f"--container-max-values (= {container_max_values}) has no effect: {root} is no pack."
+        )
+    if run.summary.exists():
+        training = training_metadata(read_json(run.summary))
+    else:
+        training = _training_of_unfinished(config.plan, about, best)
     model = assemble(
         network,
         config.plan,

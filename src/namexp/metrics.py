@@ -37,7 +37,7 @@ def recording_metrics(pairs: Iterable[tuple[Tensor, Tensor]]) -> dict[str, Tenso
     energy, count = 0.0, 0
     mrstft = Mrstft()
     for prediction, target in pairs:
-        mrstft = mrstft.to(target.device)
+        prediction, target = prediction.detach().cpu(), target.cpu()  # float64 is not everywhere
         difference = prediction.double() - target.double()
         error = error + (difference**2).sum(dim=-1)
         energy += float((target.double() ** 2).sum())
@@ -47,13 +47,13 @@ def recording_metrics(pairs: Iterable[tuple[Tensor, Tensor]]) -> dict[str, Tenso
     if not isinstance(error, Tensor) or not isinstance(spectral, Tensor) or energy == 0.0:
         raise ValueError("ESR is undefined: the targets are silent or there are none.")
     return {
-        "ESR": (error / energy).cpu(),
-        "MSE": (error / count).cpu(),
-        "MRSTFT": (spectral / count).cpu(),
+        "ESR": error / energy,
+        "MSE": error / count,
+        "MRSTFT": spectral / count,
     }
 
 
 def _mrstft(mrstft: Mrstft, prediction: Tensor, target: Tensor) -> Tensor:
     if target.numel() < Mrstft.MIN_SAMPLES:
-        return torch.full((), torch.nan, dtype=torch.float64, device=target.device)
+        return torch.full((), torch.nan, dtype=torch.float64)
     return mrstft(prediction[None].float(), target[None].float()).double()

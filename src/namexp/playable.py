@@ -47,11 +47,12 @@ class Playable:
         """
         if not 0.0 <= slim <= 1.0:
             raise UserError(f"--slim (= {slim:g}) must lie between 0 and 1.")
+        if self.num_sizes == 1:
+            raise UserError(f"--slim (= {slim:g}): the model has only one size; leave --slim out.")
         if isinstance(self.network, Container):
             return self.network.selected(slim)
-        if isinstance(self.network, SlimmableWaveNet | PackedWaveNet):
-            return min(math.floor(slim * self.num_sizes), self.num_sizes - 1)
-        raise UserError(f"--slim (= {slim:g}): the model has only one size; leave --slim out.")
+        assert isinstance(self.network, SlimmableWaveNet | PackedWaveNet)
+        return min(math.floor(slim * self.num_sizes), self.num_sizes - 1)
 
     def play(self, samples: Tensor) -> Tensor:
         """(L,) samples from silence to (S, L)."""

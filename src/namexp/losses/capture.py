@@ -64,7 +64,8 @@ class CaptureLoss(nn.Module):
     def weigh(self, values: Tensor) -> Tensor:
         """(S, terms) values to the (S,) losses of the submodels."""
         weights = [weight for weight, _ in self.terms.values()]
-        return values @ values.new_tensor(weights)
+        # not a matrix product: under autocast that would round the loss to half precision
+        return (values * values.new_tensor(weights)).sum(dim=-1)
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(B, S, L) and (B, L) to the scalar that is minimised."""

@@ -10,6 +10,7 @@ from namexp.errors import UserError
 from namexp.nam.document import load_document
 from namexp.nam.fast_path import fast_path
 from namexp.nam.model import NamModel, model_from_document
+from namexp.schema.activation import ActivationSpec
 from namexp.schema.playability import notices
 from namexp.schema.played import ContainerSpec, ModelSpec
 from namexp.schema.wavenet import WaveNetSpec
@@ -92,12 +93,18 @@ def _divergences(spec: WaveNetSpec) -> list[str]:
     for i, array in enumerate(spec.layer_arrays):
         if not array.layer1x1.active:
             found.append(f"layer_arrays[{i}]: without layer1x1 the C++ runtime passes the layer's input on")
-        for layer in array.layers:
-            limits = dict(layer.activation.parameters)
-            if layer.activation.type == "Hardtanh" and set(limits.values()) != {-1.0, 1.0}:
+        activations = [a for layer in array.layers for a in (layer.activation, layer.secondary_activation)]
+        for activation in activations:
+            if activation is not None and activation.type == "Hardtanh" and not _limits_at_one(activation):
                 found.append(f"layer_arrays[{i}]: the C++ runtime limits Hardtanh at -1 and 1")
                 break
+    if isinstance(spec.condition_dsp, WaveNetSpec):
+        found += [f"condition_dsp: {divergence}" for divergence in _divergences(spec.condition_dsp)]
     return found
+
+
+def _limits_at_one(activation: ActivationSpec) -> bool:
+    return (activation.get("min_val"), activation.get("max_val")) == (-1.0, 1.0)
 
 
 def _container_warnings(model: NamModel, spec: ContainerSpec) -> list[str]:

@@ -72,9 +72,12 @@ def _refuse_used(run: RunLayout) -> None:
 def record_failure(run: RunLayout, error: BaseException) -> None:
     """Say in ``status.json`` that a run failed before it could enter its directory.
 
-    A status that is there already is left alone: it belongs to whoever entered.
+    A status that is there already belongs to whoever entered, and is left alone unless that failed
+    too.
     """
-    if run.status.exists() or isinstance(error, KeyboardInterrupt):
+    if isinstance(error, KeyboardInterrupt):
+        return
+    if run.status.exists() and read_json(run.status).get("state") != "failed":
         return
     write_json(
         run.status,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 
 from namexp.errors import UserError, did_you_mean, one_line
 from namexp.schema.experiment import suggestion
@@ -32,10 +32,19 @@ def explain(error: Exception, overrides: Sequence[str], conf: str) -> UserError:
     if unknown:
         key = unknown.group(1).split("@")[0]
         given = next((o for o in overrides if o.lstrip("+~").startswith(f"{key}=")), key)
-        return UserError(f"{given}: '{key}' is not a setting{_suggest(key, overrides, conf)}")
+        hint = _suggest(key, overrides, conf)
+        if f"'{key}'?" in hint:  # the setting exists, what was put into it does not
+            reason = _first_sentence(text.splitlines()[-1])
+            return UserError(f"{given}: {reason}; add an entry with +{key}.NAME=VALUE.")
+        return UserError(f"{given}: '{key}' is not a setting{hint}")
     wrong = re.search(r"Error merging override (\S+)\s+(.*)", text, re.DOTALL)
     if wrong:
         return UserError(f"{wrong.group(1)}: {_first_sentence(wrong.group(2))}")
+    if isinstance(error, OverrideParseException):
+        return UserError(
+            f"{error.override}: cannot be read as KEY=VALUE; quote a value with special characters twice, "
+            "as in 'data.input=\"a=(b).wav\"'."
+        )
     return UserError(one_line(error))
 
 

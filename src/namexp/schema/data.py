@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
+import os
 from dataclasses import dataclass, fields
 from typing import Any
 
 from namexp.errors import UserError
 from namexp.schema.fields import Fields, as_integer, is_list, is_number, shown
 
+GREATEST_GAIN_DB = 120.0  # beyond it a level is a slip, not a wish
 PAIR_USES = ("both", "train", "validation")
 
 
@@ -57,8 +58,11 @@ class DataConfig:
         _positive("data.ny", self.ny)
         _positive("data.batch_size", self.batch_size)
         _positive("data.validation_seconds", self.validation_seconds)
-        if not math.isfinite(self.input_gain_db):
-            raise UserError(f"data.input_gain_db (= {self.input_gain_db}) must be finite.")
+        if not abs(self.input_gain_db) <= GREATEST_GAIN_DB:  # NaN too
+            raise UserError(
+                f"data.input_gain_db (= {self.input_gain_db:g}) must lie between -{GREATEST_GAIN_DB:g} and "
+                f"{GREATEST_GAIN_DB:g}."
+            )
         if not is_number(self.target_scale) or self.target_scale == 0:
             raise UserError(f"data.target_scale (= {self.target_scale}) must be finite and not 0.")
         if self.sample_rate is not None:
@@ -68,6 +72,11 @@ class DataConfig:
                 raise UserError(
                     f"data.level_rms_dbfs (= {shown(self.level_rms_dbfs)}) must be a level in dB, "
                     "such as -18.0, or null for the recording as it is."
+                )
+            if not -GREATEST_GAIN_DB <= self.level_rms_dbfs <= 0:
+                raise UserError(
+                    f"data.level_rms_dbfs (= {self.level_rms_dbfs:g}) must lie between -{GREATEST_GAIN_DB:g} "
+                    "and 0 dBFS; -18 is usual."
                 )
             self.level_rms_dbfs = float(self.level_rms_dbfs)
         self.recordings = self._recordings()
@@ -110,8 +119,8 @@ class DataConfig:
         section = Fields(item, place)
         below_pairs = place != "data"
         pair = PairPlan(
-            input=section.text("input") if below_pairs or section.has("input") else None,
-            target=section.text("target") if below_pairs or section.has("target") else None,
+            input=_file(section, "input", required=below_pairs),
+            target=_file(section, "target", required=below_pairs),
             delay=section.integer("delay", _whole(self.delay, "data.delay")),
             start_seconds=_optional(section, "start_seconds"),
             stop_seconds=_optional(section, "stop_seconds"),
@@ -126,6 +135,10 @@ class DataConfig:
             if None not in (getattr(pair, f"{end}_seconds"), getattr(pair, f"{end}_samples")):
                 raise UserError(f"{section.where(end)}_seconds and {end}_samples are both given; keep one.")
         return pair
+
+
+def _file(section: Fields, key: str, *, required: bool) -> str | None:
+    return os.path.expanduser(section.text(key)) if required or section.has(key) else None
 
 
 def _optional(section: Fields, key: str) -> float | None:

@@ -26,7 +26,10 @@ from namexp.schema.training import (
     TrainerConfig,
 )
 
+MAX_SEED = 2**32 - 1  # what numpy's generators take
 MIN_SPECTRAL_SAMPLES = 1026  # half of the longest FFT (2048), reflected, after pre-emphasis
+
+PLATEAU_METRICS = ("val_loss", "ESR", "MSE", "MRSTFT")
 
 GROUPS: dict[str, Any] = {
     "data": DataConfig,
@@ -58,12 +61,19 @@ class ExperimentConfig:
     def __post_init__(self) -> None:
         """Agreement between groups."""
         as_integer(self.seed, "seed", minimum=0)
+        if self.seed > MAX_SEED:
+            raise UserError(f"seed (= {self.seed}) must be at most {MAX_SEED}.")
         plan = self.plan
         for submodel in plan.submodels:
             check_playable(submodel.spec, f"model '{submodel.name}': ")
         if plan.kind == "packed_wavenet":
             resolve_thresholds(
                 self.export.container_max_values, len(plan.submodels), "export.container_max_values"
+            )
+        elif self.export.container_max_values != "uniform":
+            raise UserError(
+                f"export.container_max_values (= {shown(self.export.container_max_values)}) has no effect "
+                f"with model.kind {plan.kind}: only a pack becomes a container; leave it at uniform."
             )
         self._check_normalisation(plan)
         self._check_windows()
@@ -92,11 +102,25 @@ class ExperimentConfig:
             )
 
     def _check_coupling(self, plan: ModelPlan) -> None:
+        if self.scheduler.name == "ReduceLROnPlateau":
+            self._check_plateau()
         if self.scheduler.name == "ReduceLROnPlateau" and len(plan.submodels) > 1:
             raise UserError(
                 "scheduler.name (= 'ReduceLROnPlateau') would tie the submodels of a pack together: "
                 "one learning rate for all would follow their mean; choose a schedule over epochs, "
                 "such as scheduler=exponential."
+            )
+
+    def _check_plateau(self) -> None:
+        if self.scheduler.interval != "epoch":
+            raise UserError(
+                f"scheduler.interval (= {self.scheduler.interval}) must be epoch for ReduceLROnPlateau: "
+                "what it watches is measured at the end of an epoch."
+            )
+        if self.scheduler.monitor not in PLATEAU_METRICS:
+            raise UserError(
+                f"scheduler.monitor (= {shown(self.scheduler.monitor)}) must be one of "
+                f"{', '.join(PLATEAU_METRICS)}."
             )
 
 
@@ -176,7 +200,7 @@ def resolved_config(cfg: DictConfig) -> dict[str, Any]:
     for item in [data, *(data["pairs"] or [])]:
         for key in ("input", "target"):
             if item.get(key) is not None:
-                item[key] = os.path.abspath(item[key])
+                item[key] = os.path.abspath(os.path.expanduser(item[key]))
     return resolved
 
 

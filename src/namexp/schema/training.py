@@ -65,10 +65,11 @@ class OptimizerConfig:
     name: str
     lr: float
     weight_decay: float
-    options: dict[str, Any]
+    options: Any
 
     def __post_init__(self) -> None:
         """Ranges and the name."""
+        self.options = _options("optimizer.options", self.options)
         if self.name not in OPTIMIZERS:
             raise UserError(
                 f"optimizer.name (= '{self.name}') is not an optimiser that namexp trains with"
@@ -94,12 +95,13 @@ class SchedulerConfig:
     """A class of ``torch.optim.lr_scheduler`` (or null), stepped once per epoch or per step."""
 
     name: Any
-    options: dict[str, Any]
+    options: Any
     interval: str
     monitor: str
 
     def __post_init__(self) -> None:
         """The name and the interval."""
+        self.options = _options("scheduler.options", self.options)
         if self.name is not None and self.name not in SCHEDULERS:
             raise UserError(
                 f"scheduler.name (= {shown(self.name)}) is not a scheduler that namexp trains with"
@@ -136,6 +138,8 @@ class TrainerConfig:
                 f"trainer.precision (= {shown(self.precision)}) must be one of '32', '64', "
                 "'bf16-mixed', '16-mixed'."
             )
+        if self.precision == "16-mixed" and self.accelerator == "cpu":
+            raise UserError("trainer.precision (= 16-mixed) needs a GPU; use bf16-mixed or 32 on a CPU.")
         for name in ("max_epochs", "check_val_every_n_epoch", "log_every_n_steps"):
             as_integer(getattr(self, name), f"trainer.{name}", minimum=1)
         for name in ("max_steps", "threads", "limit_train_batches"):
@@ -228,6 +232,15 @@ def check_user_metadata(metadata: Any, place: str) -> dict[str, Any]:
             result[key] = fields.number(key)
     fields.finish()
     return result
+
+
+def _options(place: str, value: Any) -> dict[str, Any]:
+    """Arguments by torch's names; null for none."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise UserError(f"{place} (= {shown(value)}) must be a mapping of torch's argument names to values.")
+    return value
 
 
 def _at_least(place: str, value: Any, minimum: float) -> None:

@@ -17,6 +17,7 @@ from namexp.metrics import VAL_LOSS_METRIC, recording_metrics
 from namexp.models.network import Network
 from namexp.models.streaming import respond
 from namexp.schema.training import LossConfig, OptimizerConfig, SchedulerConfig
+from namexp.tasks.optimisation import build_optimizer, build_scheduler
 
 
 class CaptureTask(pl.LightningModule):
@@ -30,6 +31,7 @@ class CaptureTask(pl.LightningModule):
         optimizer: OptimizerConfig,
         scheduler: SchedulerConfig,
         gradient_clip_norm: float | None = None,
+        scheduler_frequency: int = 1,
         description: dict[str, Any] | None = None,
     ) -> None:
         """Put the network to work.
@@ -40,6 +42,7 @@ class CaptureTask(pl.LightningModule):
             optimizer: class and arguments.
             scheduler: class and arguments.
             gradient_clip_norm: greatest norm of each submodel's gradient; None: as it comes.
+            scheduler_frequency: steps the scheduler once in so many intervals.
             description: plain values stored in every checkpoint, from which the network is rebuilt.
         """
         super().__init__()
@@ -48,6 +51,7 @@ class CaptureTask(pl.LightningModule):
         self._val_metric = VAL_LOSS_METRIC[loss.val_loss]
         self._optimizer, self._scheduler = optimizer, scheduler
         self._clip = gradient_clip_norm
+        self._scheduler_frequency = scheduler_frequency
         self._description = description or {}
         self._validated: list[tuple[Tensor, Tensor]] = []
 
@@ -56,7 +60,6 @@ class CaptureTask(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One batch of windows."""
         del batch_idx
-        self.network.begin_step(self.global_step)
         values = self.loss.values(self.network(batch.input), batch.target)
         loss = self.loss.weigh(values).sum()
         self.log("train/loss", loss.detach(), on_step=True, on_epoch=False, prog_bar=True)
@@ -75,28 +78,27 @@ class CaptureTask(pl.LightningModule):
         self.log("train/lr", optimizer.param_groups[0]["lr"], on_step=True, on_epoch=False)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """One step, around which the network may hold weights fixed."""
+        """One step, around which the network may hold weights fixed.
+
+        Lightning computes the gradients inside: the step has to be begun before.
+        """
+        self.network.begin_step(self.global_step)
         with self.network.parameter_update():
             super().optimizer_step(*args, **kwargs)
 
     def configure_optimizers(self) -> Any:
         """The optimiser and, unless null, the scheduler of the config."""
-        config = self._optimizer
-        cls = getattr(torch.optim, config.name)
-        arguments = dict(config.options)
-        if config.name != "Rprop":  # the only one without weight decay
-            arguments["weight_decay"] = config.weight_decay
-        trained = [p for p in self.parameters() if p.requires_grad]
-        optimizer = cls(trained, lr=config.lr, **arguments)
-        if self._scheduler.name is None:
+        optimizer = build_optimizer([p for p in self.parameters() if p.requires_grad], self._optimizer)
+        scheduler = build_scheduler(optimizer, self._scheduler)
+        if scheduler is None:
             return optimizer
-        scheduler = getattr(torch.optim.lr_scheduler, self._scheduler.name)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {
-                "scheduler": scheduler(optimizer, **self._scheduler.options),
+                "scheduler": scheduler,
                 "interval": self._scheduler.interval,
                 "monitor": self._scheduler.monitor,
+                "frequency": self._scheduler_frequency,
             },
         }
 
@@ -109,7 +111,9 @@ class CaptureTask(pl.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Predict one whole recording; it is scored when all are there."""
         del batch_idx
-        self._validated.append((respond(self.network, batch.input)[0], batch.target[0]))
+        with torch.autocast(batch.input.device.type, enabled=False):  # scored as it will be played
+            played = respond(self.network, batch.input)[0]
+        self._validated.append((played, batch.target[0]))
 
     def on_validation_epoch_end(self) -> None:
         """Log every metric of every row, and the mean over rows."""

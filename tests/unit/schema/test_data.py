@@ -141,7 +141,11 @@ def test_pairs_that_say_nothing_sensible_are_refused(changes: dict[str, Any], me
         ({"batch_size": 0}, "data.batch_size (= 0) must be above 0."),
         ({"validation_seconds": 0.0}, "data.validation_seconds (= 0.0) must be above 0."),
         ({"validation_seconds": math.nan}, "data.validation_seconds (= nan) must be above 0."),
-        ({"input_gain_db": math.inf}, "data.input_gain_db (= inf) must be finite."),
+        ({"input_gain_db": math.inf}, "data.input_gain_db (= inf) must lie between -120 and 120."),
+        (
+            {"level_rms_dbfs": 900.0},
+            "data.level_rms_dbfs (= 900) must lie between -120 and 0 dBFS; -18 is usual.",
+        ),
         ({"target_scale": 0.0}, "data.target_scale (= 0.0) must be finite and not 0."),
         ({"target_scale": math.inf}, "data.target_scale (= inf) must be finite and not 0."),
         ({"sample_rate": 0}, "data.sample_rate (= 0) must be at least 1."),

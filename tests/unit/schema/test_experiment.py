@@ -77,8 +77,29 @@ def test_thresholds_must_fit_the_submodels(experiment_config: Parse) -> None:
     )
     config = experiment_config(*overrides, "model.channels=[2,3,4]")
     assert config.export.container_max_values == [0.2, 0.5, 1.0]
-    # without a container they have no meaning, and no way to be wrong
-    assert experiment_config("model=wavenet", overrides[1]).plan.kind == "wavenet"
+    # without a container they have no meaning
+    assert refusal(experiment_config, "model=wavenet", overrides[1]).startswith(
+        "export.container_max_values (= [0.2, 0.5, 1.0]) has no effect with model.kind wavenet"
+    )
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["scheduler.interval=step"], "scheduler.interval (= step) must be epoch for ReduceLROnPlateau"),
+        (["scheduler.monitor=val_los"], "scheduler.monitor (= 'val_los') must be one of val_loss, ESR"),
+    ],
+)
+def test_a_plateau_is_seen_where_there_is_a_validation(
+    experiment_config: Parse, overrides: list[str], expected: str
+) -> None:
+    plateau = ["model=wavenet", "scheduler=none", "scheduler.name=ReduceLROnPlateau"]
+    assert experiment_config(*plateau).scheduler.name == "ReduceLROnPlateau"
+    assert refusal(experiment_config, *plateau, *overrides).startswith(expected)
+
+
+def test_a_seed_that_numpy_cannot_take_is_refused(experiment_config: Parse) -> None:
+    assert refusal(experiment_config, "seed=5000000000") == "seed (= 5000000000) must be at most 4294967295."
 
 
 def test_what_the_runtime_plays_otherwise_is_refused_with_the_submodel(experiment_config: Parse) -> None:
@@ -187,7 +208,7 @@ def test_a_value_out_of_range_is_refused(experiment_config: Parse, override: str
         ("trainer.max_epochs=1.5", "trainer.max_epochs (= 1.5): Value '1.5' of type 'float' could not be"),
         ("callbacks.plots=maybe", "callbacks.plots (= 'maybe'): Value 'maybe' is not a valid bool"),
         ("export.metadata=null", "export.metadata (= None): "),
-        ("scheduler.options=null", "scheduler.options (= None): "),
+        ("scheduler.options=3", "scheduler.options (= 3) must be a mapping"),
     ],
 )
 def test_a_wrong_type_names_place_and_value(experiment_config: Parse, override: str, place: str) -> None:

@@ -1,0 +1,58 @@
+"""Optimisers and schedulers of torch by name, checked before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch.nn import Parameter
+from torch.optim import Optimizer
+
+from namexp.errors import UserError, one_line
+from namexp.schema.training import OptimizerConfig, SchedulerConfig
+
+
+def build_optimizer(parameters: Iterable[Parameter], config: OptimizerConfig) -> Optimizer:
+    """The optimiser of the config.
+
+    Raises:
+        UserError: torch does not take the options.
+    """
+    arguments: dict[str, Any] = {"lr": config.lr, **config.options}
+    if config.name != "Rprop":  # the only one without weight decay
+        arguments["weight_decay"] = config.weight_decay
+    try:
+        return getattr(torch.optim, config.name)(parameters, **arguments)
+    except (TypeError, ValueError) as error:
+        raise _refused("optimizer", config.name, config.options, error) from None
+
+
+def build_scheduler(optimizer: Optimizer, config: SchedulerConfig) -> Any:
+    """The scheduler of the config; None where it names none.
+
+    Raises:
+        UserError: torch does not take the options, or needs others.
+    """
+    if config.name is None:
+        return None
+    try:
+        return getattr(torch.optim.lr_scheduler, config.name)(optimizer, **config.options)
+    except (TypeError, ValueError, KeyError) as error:
+        raise _refused("scheduler", config.name, config.options, error) from None
+
+
+def check_optimisation(optimizer: OptimizerConfig, scheduler: SchedulerConfig) -> None:
+    """Build both for one parameter, so that a wrong option is told before the training.
+
+    Raises:
+        UserError: as ``build_optimizer`` and ``build_scheduler``.
+    """
+    build_scheduler(build_optimizer([Parameter(torch.zeros(1))], optimizer), scheduler)
+
+
+def _refused(group: str, name: str, options: dict[str, Any], error: Exception) -> UserError:
+    return UserError(
+        f"{group}.name (= {name}) does not take {group}.options (= {options}): {one_line(error)}; add one "
+        f"with +{group}.options.NAME=VALUE, take one away with ~{group}.options.NAME."
+    )
