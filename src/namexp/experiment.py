@@ -233,7 +233,7 @@ def _fit(
         max_steps=config.trainer.max_steps or -1,
         limit_train_batches=config.trainer.limit_train_batches,
         check_val_every_n_epoch=config.trainer.check_val_every_n_epoch,
-        log_every_n_steps=min(config.trainer.log_every_n_steps, len(data.order)),
+        log_every_n_steps=min(config.trainer.log_every_n_steps, _batches_per_epoch(config, data)),
         # on a GPU the STFT's padding has no deterministic gradient: a warning, not an error
         deterministic="warn" if config.trainer.deterministic and on_gpu else config.trainer.deterministic,
         logger=_loggers(config, resolved, layout),
@@ -263,6 +263,10 @@ def _fit(
 
             finish_wandb()
     return trainer, False
+
+
+def _batches_per_epoch(config: ExperimentConfig, data: CaptureDataModule) -> int:
+    return min(len(data.order), config.trainer.limit_train_batches or len(data.order))
 
 
 def _scheduler_frequency(config: ExperimentConfig) -> int:
