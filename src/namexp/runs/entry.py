@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import datetime
-import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any
 
 from namexp.errors import UserError, one_line
 from namexp.runs.files import read_json, write_json
 from namexp.runs.layout import RunLayout
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
 
 
 def now() -> str:
@@ -50,15 +55,25 @@ def entered(run: RunLayout) -> Iterator[None]:
 
 @contextmanager
 def _lock(run: RunLayout) -> Iterator[None]:
-    # The kernel lets go of the lock when the process ends, however it ends.
+    # The system lets go of the lock when the process ends, however it ends.
     with run.lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(file):
             raise UserError(
                 f"{run.root}: another process is at work here; wait for it or choose another hydra.run.dir."
-            ) from None
+            )
         yield
+
+
+def _locked(file: IO[str]) -> bool:
+    """Take the lock; False where another process has it."""
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _refuse_used(run: RunLayout) -> None:

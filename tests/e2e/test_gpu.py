@@ -1,0 +1,43 @@
+"""The same training on a GPU."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine"),
+]
+
+
+@pytest.mark.parametrize("precision", ["32", "bf16-mixed"])
+def test_it_learns_on_a_gpu_what_it_learns_on_the_cpu(
+    command: Callable[..., subprocess.CompletedProcess[str]],
+    pair: tuple[Path, Path],
+    tmp_path: Path,
+    precision: str,
+) -> None:
+    esr = {}
+    for trainer in ("cpu", "gpu"):
+        run = tmp_path / trainer
+        finished = command(
+            "train", "model=packed_wavenet_small", "model.channels=[2,4]", "loss=a2", "data.ny=1100",
+            "data.batch_size=8", "data.validation_seconds=1.0", "optimizer.lr=0.01", "model.head_scale=0.1",
+            "model.layer_arrays=[{kernel_sizes: 3, dilations: [1,2,4,8], activation: LeakyReLU}]",
+            f"data.input={pair[0]}", f"data.target={pair[1]}", f"hydra.run.dir={run}", "callbacks=quiet",
+            "trainer.max_epochs=8", f"trainer={trainer}",
+            f"trainer.precision='{precision if trainer == 'gpu' else 32}'",
+        )  # fmt: skip
+        assert finished.returncode == 0, finished.stderr
+        summary = json.loads((run / "summary.json").read_text())
+        esr[trainer] = [entry["ESR"] for entry in summary["submodels"]]
+    assert max(esr["gpu"]) < 0.5
+    for cpu, gpu in zip(esr["cpu"], esr["gpu"], strict=True):
+        assert gpu == pytest.approx(cpu, rel=0.5)
