@@ -222,10 +222,39 @@ def _fit(
         batch_size=config.data.batch_size,
         seed=config.seed,
     )
+    trainer = _build_trainer(config, resolved, network, layout, description, data)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6 on torch 2.13
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            trainer.fit(task, datamodule=data)
+    except SystemExit:
+        # Lightning makes this of Ctrl-C, and ignores the next ones
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if not layout.last_checkpoint.exists():  # before the end of the first epoch
+            write_atomically(layout.last_checkpoint, lambda path: trainer.save_checkpoint(path))
+        log.info("interrupted: exporting the best weights so far")
+        return trainer, True
+    finally:
+        if config.logger.kind == "wandb":
+            from namexp.tracking.wandb_logger import finish_wandb
+
+            finish_wandb()
+    return trainer, False
+
+
+def _build_trainer(
+    config: ExperimentConfig,
+    resolved: Mapping[str, Any],
+    network: Network,
+    layout: RunLayout,
+    description: dict[str, Any],
+    data: CaptureDataModule,
+) -> pl.Trainer:
     for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.ERROR)  # tips and advertisements
     on_gpu = config.trainer.accelerator == "gpu"
-    trainer = pl.Trainer(
+    return pl.Trainer(
         accelerator=config.trainer.accelerator,
         devices=1,
         precision=PRECISIONS[config.trainer.precision],  # type: ignore[arg-type]
@@ -245,24 +274,6 @@ def _fit(
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
     )
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6 on torch 2.13
-            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-            trainer.fit(task, datamodule=data)
-    except SystemExit:
-        # Lightning makes this of Ctrl-C, and ignores the next ones
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        if not layout.last_checkpoint.exists():  # before the end of the first epoch
-            write_atomically(layout.last_checkpoint, lambda path: trainer.save_checkpoint(path))
-        log.info("interrupted: exporting the best weights so far")
-        return trainer, True
-    finally:
-        if config.logger.kind == "wandb":
-            from namexp.tracking.wandb_logger import finish_wandb
-
-            finish_wandb()
-    return trainer, False
 
 
 def _batches_per_epoch(config: ExperimentConfig, data: CaptureDataModule) -> int:
