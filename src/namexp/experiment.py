@@ -21,6 +21,7 @@ from torch import Tensor
 from namexp.atomic import write_atomically
 from namexp.callbacks.best_submodel import BestSubmodels
 from namexp.callbacks.checkpoints import Checkpoints
+from namexp.callbacks.interruption import finishing
 from namexp.callbacks.progress import TrainingProgress
 from namexp.callbacks.stopping import SilenceCheck, StopEarly
 from namexp.comparison.picture import draw_comparison
@@ -138,6 +139,23 @@ def _train_and_export(config: ExperimentConfig, resolved: Mapping[str, Any], lay
     started = time.monotonic()
     trainer, interrupted = _fit(config, resolved, network, recordings, layout, description)
     seconds = time.monotonic() - started
+    with finishing("the export") as interruption:
+        summary = _finish(config, resolved, network, recordings, layout, description, seconds, trainer)
+    return RunResult(layout, summary, interrupted or interruption.requested)
+
+
+def _finish(
+    config: ExperimentConfig,
+    resolved: Mapping[str, Any],
+    network: Network,
+    recordings: Recordings,
+    layout: RunLayout,
+    description: dict[str, Any],
+    seconds: float,
+    trainer: pl.Trainer,
+) -> dict[str, Any]:
+    """Score the best weights, export them and draw; the summary."""
+    plan = config.plan
     network.cpu().float().eval()
     best = load_best(layout, plan, network, description)
     predictions, scores = score(network, recordings)
@@ -149,7 +167,7 @@ def _train_and_export(config: ExperimentConfig, resolved: Mapping[str, Any], lay
     _export(config, network, recordings, summary, layout)
     if config.callbacks.plots:
         _draw(layout, recordings, predictions, summary, plan.receptive_field)
-    return RunResult(layout, summary, interrupted)
+    return summary
 
 
 def _check_scorable(config: ExperimentConfig, recordings: Recordings) -> None:
