@@ -147,6 +147,6 @@ def test_loudness_and_gain_are_close_to_the_peers(golden: Path) -> None:
             assert model.metadata is not None
             loudness.append(measured.loudness - model.metadata["loudness"])
             gain.append(measured.gain - model.metadata["gain"])
-    assert np.abs(loudness).max() < 0.2, "dB"
-    assert np.abs(loudness).mean() < 0.05, "dB"
-    assert np.abs(gain).max() < 0.02
+    assert np.abs(loudness).max() < 0.1, "dB"
+    assert np.abs(loudness).mean() < 0.02, "dB"
+    assert np.abs(gain).max() < 0.006
