@@ -50,7 +50,12 @@ from namexp.tracking.csv_logger import MetricsCsvLogger
 
 log = logging.getLogger(__name__)
 
-PRECISIONS = {"32": "32-true", "64": "64-true", "16-mixed": "16-mixed", "bf16-mixed": "bf16-mixed"}
+PRECISIONS: dict[str, Any] = {
+    "32": "32-true",
+    "64": "64-true",
+    "16-mixed": "16-mixed",
+    "bf16-mixed": "bf16-mixed",
+}
 
 
 @dataclass(frozen=True)
@@ -275,7 +280,7 @@ def _build_trainer(
     return pl.Trainer(
         accelerator=config.trainer.accelerator,
         devices=1,
-        precision=PRECISIONS[config.trainer.precision],  # type: ignore[arg-type]
+        precision=PRECISIONS[config.trainer.precision],
         max_epochs=config.trainer.max_epochs,
         max_steps=config.trainer.max_steps or -1,
         limit_train_batches=config.trainer.limit_train_batches,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from namexp.errors import UserError, one_line
 from namexp.models.build import build_network
@@ -144,15 +144,17 @@ def assemble(
         training: metadata of each submodel's training.
     """
     _refuse_diverged(network, plan)
-    level = {"sample_rate": sample_rate, "target_scale": target_scale}
+
+    def single(part: WaveNet | SlimmableWaveNet, about: dict[str, Any], own: dict[str, Any]) -> NamModel:
+        return compose_model(
+            part, sample_rate=sample_rate, target_scale=target_scale, user=own, training=about
+        )
+
     if not isinstance(network, PackedWaveNet):
         assert isinstance(network, WaveNet | SlimmableWaveNet)
-        return compose_model(network, user=user, training=training[-1], **level)  # type: ignore[arg-type]
+        return single(network, training[-1], user)
     thresholds = resolve_thresholds(container_max_values, len(plan.submodels), "export.container_max_values")
-    models = [
-        compose_model(wavenet, user={}, training=about, **level)  # type: ignore[arg-type]
-        for wavenet, about in zip(network.wavenets(), training, strict=True)
-    ]
+    models = [single(wavenet, about, {}) for wavenet, about in zip(network.wavenets(), training, strict=True)]
     whole = {**training[-1], "submodels": [about["submodel"] for about in training]}
     whole.pop("submodel")
     return compose_container(models, thresholds, user=user, training=whole)
@@ -222,7 +224,9 @@ def _read_config(run: RunLayout) -> ExperimentConfig:
         tree = OmegaConf.load(run.config)
     except Exception as error:  # YAML has many kinds of errors
         raise UserError(f"{run.config}: cannot be read: {one_line(error)}.") from None
-    return parse_experiment(tree)  # type: ignore[arg-type]
+    if not isinstance(tree, DictConfig):
+        raise UserError(f"{run.config}: must hold the groups of a config, got a list.")
+    return parse_experiment(tree)
 
 
 def rebuild(description: Mapping[str, Any], plan: ModelPlan) -> Network:

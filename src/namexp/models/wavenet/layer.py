@@ -104,4 +104,5 @@ class Layer(nn.Module):
         if self.head1x1 is not None:
             yield self.head1x1
         for film in self.films.values():  # built in the order of FILM_SITES
-            yield film.conv  # type: ignore[misc]
+            assert isinstance(film, Film)
+            yield film.conv
