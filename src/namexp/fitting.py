@@ -1,0 +1,223 @@
+"""Training a network: Lightning's trainer with our task, data, callbacks and loggers."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import Logger
+
+from namexp.atomic import write_atomically
+from namexp.callbacks.best_submodel import BestSubmodels
+from namexp.callbacks.checkpoints import Checkpoints
+from namexp.callbacks.progress import TrainingProgress
+from namexp.callbacks.stopping import SilenceCheck, StopEarly
+from namexp.data.module import CaptureDataModule
+from namexp.data.recordings import Recordings
+from namexp.errors import UserError
+from namexp.models.network import Network
+from namexp.models.wavenet import PackedWaveNet
+from namexp.runs.layout import RunLayout
+from namexp.schema.experiment import ExperimentConfig
+from namexp.schema.training import TrainerConfig
+from namexp.tasks.capture import CaptureTask
+from namexp.tracking.csv_logger import MetricsCsvLogger
+
+log = logging.getLogger(__name__)
+
+PRECISIONS: dict[str, Any] = {
+    "32": "32-true",
+    "64": "64-true",
+    "16-mixed": "16-mixed",
+    "bf16-mixed": "bf16-mixed",
+}
+
+
+@dataclass(frozen=True)
+class Training:
+    """What one training is made of.
+
+    Attributes:
+        config: checked.
+        resolved: the same as plain values.
+        recordings: what is trained and validated on.
+        network: what learns.
+        layout: where everything goes.
+        description: plain values from which a checkpoint rebuilds the network.
+    """
+
+    config: ExperimentConfig
+    resolved: Mapping[str, Any]
+    recordings: Recordings
+    network: Network
+    layout: RunLayout
+    description: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """How a training went: epochs that were finished, its time, and whether Ctrl-C ended it."""
+
+    epochs: int
+    seconds: float
+    interrupted: bool
+
+
+def check_hardware(trainer: TrainerConfig) -> None:
+    """A GPU that was asked for must be there.
+
+    Raises:
+        UserError: it is not.
+    """
+    found = torch.cuda.is_available() or torch.backends.mps.is_available()
+    if trainer.accelerator == "gpu" and not found:
+        raise UserError(
+            "trainer.accelerator (= gpu): torch finds no GPU on this machine; use trainer=cpu, or "
+            "install a build of torch for your GPU."
+        )
+
+
+@contextmanager
+def torch_settings(trainer: TrainerConfig) -> Iterator[None]:
+    """What a training sets for the whole process, put back for the next job of a sweep."""
+    threads = torch.get_num_threads()
+    tf32 = torch.backends.cudnn.allow_tf32
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    if trainer.threads is not None:
+        torch.set_num_threads(trainer.threads)
+    # precision "32" means it: cuDNN would otherwise round convolutions to 10 bits
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.backends.cudnn.allow_tf32 = tf32
+        torch.use_deterministic_algorithms(deterministic)
+
+
+def fit(training: Training) -> Fitted:
+    """Train; the bests are in the run directory, the last weights in the network."""
+    config = training.config
+    task = CaptureTask(
+        training.network,
+        loss=config.loss,
+        optimizer=config.optimizer,
+        scheduler=config.scheduler,
+        gradient_clip_norm=config.trainer.gradient_clip_norm,
+        scheduler_frequency=_scheduler_frequency(config),
+        description=training.description,
+    )
+    data = CaptureDataModule(
+        training.recordings,
+        receptive_field=config.plan.receptive_field,
+        ny=config.data.ny,
+        batch_size=config.data.batch_size,
+        seed=config.seed,
+    )
+    trainer = _build_trainer(training, data)
+    started = time.monotonic()
+    interrupted = _run(trainer, task, data, training)
+    return Fitted(trainer.current_epoch, time.monotonic() - started, interrupted)
+
+
+def _run(trainer: pl.Trainer, task: CaptureTask, data: CaptureDataModule, training: Training) -> bool:
+    """Call Lightning; whether Ctrl-C ended it."""
+    last = training.layout.last_checkpoint
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6 on torch 2.13
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            trainer.fit(task, datamodule=data)
+    except SystemExit:
+        # Lightning makes this of Ctrl-C, and ignores the next ones
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if not last.exists():  # before the end of the first epoch
+            write_atomically(last, lambda path: trainer.save_checkpoint(path))
+        log.info("interrupted: exporting the best weights so far")
+        return True
+    finally:
+        if training.config.logger.kind == "wandb":
+            from namexp.tracking.wandb_logger import finish_wandb
+
+            finish_wandb()
+    return False
+
+
+def _build_trainer(training: Training, data: CaptureDataModule) -> pl.Trainer:
+    for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.ERROR)  # tips and advertisements
+    settings = training.config.trainer
+    on_gpu = settings.accelerator == "gpu"
+    return pl.Trainer(
+        accelerator=settings.accelerator,
+        devices=1,
+        precision=PRECISIONS[settings.precision],
+        max_epochs=settings.max_epochs,
+        max_steps=settings.max_steps or -1,
+        limit_train_batches=settings.limit_train_batches,
+        check_val_every_n_epoch=settings.check_val_every_n_epoch,
+        log_every_n_steps=min(settings.log_every_n_steps, _batches_per_epoch(settings, data)),
+        # on a GPU the STFT's padding has no deterministic gradient: a warning, not an error
+        deterministic="warn" if settings.deterministic and on_gpu else settings.deterministic,
+        logger=_loggers(training),
+        callbacks=_callbacks(training),
+        default_root_dir=training.layout.root,
+        enable_checkpointing=False,  # our own, renamed into place
+        enable_progress_bar=training.config.callbacks.progress,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+
+
+def _batches_per_epoch(settings: TrainerConfig, data: CaptureDataModule) -> int:
+    return min(len(data.order), settings.limit_train_batches or len(data.order))
+
+
+def _scheduler_frequency(config: ExperimentConfig) -> int:
+    # a plateau is seen only where there was a validation
+    plateau = config.scheduler.name == "ReduceLROnPlateau"
+    return config.trainer.check_val_every_n_epoch if plateau else 1
+
+
+def _callbacks(training: Training) -> list[pl.Callback]:
+    layout, network = training.layout, training.network
+    callbacks: list[pl.Callback] = [Checkpoints(layout), SilenceCheck()]
+    if isinstance(network, PackedWaveNet):
+        wavenets = network.wavenets()
+
+        def content(i: int) -> dict[str, Any]:
+            about = {**training.description, "submodel_index": i}
+            return {"namexp": about, "state_dict": wavenets[i].state_dict()}
+
+        callbacks.insert(0, BestSubmodels(layout, network.names, content))
+    settings = training.config.callbacks
+    callbacks.append(StopEarly(stop_at_esr=settings.stop_at_esr, patience=settings.patience))
+    if settings.progress:
+        callbacks.append(TrainingProgress())
+    return callbacks
+
+
+def _loggers(training: Training) -> list[Logger]:
+    config, layout = training.config, training.layout
+    loggers: list[Logger] = [MetricsCsvLogger(layout.metrics, steps=config.logger.kind != "none")]
+    if config.logger.kind == "wandb":
+        from namexp.tracking.wandb_logger import build_wandb_logger
+
+        loggers.append(
+            build_wandb_logger(
+                config.logger,
+                run_dir=layout.root,
+                resolved=dict(training.resolved),
+                tags=[config.plan.kind],
+            )
+        )
+    return loggers
