@@ -16,12 +16,7 @@ from namexp.callbacks.interruption import finishing
 from namexp.comparison.picture import draw_comparison
 from namexp.data.recordings import Recordings, load_recordings
 from namexp.errors import UserError
-from namexp.exporting import (
-    assemble,
-    load_best,
-    save_verified,
-    training_metadata,
-)
+from namexp.exporting import assemble, save_verified, training_metadata
 from namexp.fitting import Fitted, Training, check_hardware, fit, torch_settings
 from namexp.losses.spectral import Mrstft
 from namexp.models.build import build_network
@@ -33,6 +28,7 @@ from namexp.schema.experiment import ExperimentConfig
 from namexp.schema.playability import notices
 from namexp.scoring import score, summarise
 from namexp.tasks.optimisation import check_optimisation
+from namexp.weights import load_best
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +171,7 @@ def _export(training: Training, summary: dict[str, Any]) -> None:
         config.plan,
         sample_rate=recordings.sample_rate,
         target_scale=recordings.target_scale,
-        container_max_values=config.export.container_max_values,
+        max_values=summary["max_values"],
         user=config.export.metadata,
         training=about,
     )

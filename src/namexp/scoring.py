@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from namexp.data.recordings import Recordings
-from namexp.exporting import BestWeights
+from namexp.exporting import container_thresholds
 from namexp.metrics import VAL_LOSS_METRIC, recording_metrics
 from namexp.models.network import Network
 from namexp.models.streaming import respond
@@ -22,6 +22,7 @@ from namexp.runs.provenance import git_state, versions
 from namexp.schema.experiment import ExperimentConfig
 from namexp.schema.model import ModelPlan
 from namexp.schema.wavenet import WaveNetSpec
+from namexp.weights import BestWeights
 
 
 def score(network: Network, recordings: Recordings) -> tuple[list[Tensor], dict[str, Tensor]]:
@@ -96,6 +97,9 @@ def summarise(
         "target_scale": recordings.target_scale,
         "submodels": submodels,
         "container_max_values": resolved["export"]["container_max_values"],
+        "max_values": container_thresholds(
+            config.plan, config.export.container_max_values, scores["ESR"].tolist()
+        ),
         "audio_sha256": recordings.sha256,
         "versions": versions(),
         "git": git_state(),

@@ -67,9 +67,10 @@ class ExperimentConfig:
         for submodel in plan.submodels:
             check_playable(submodel.spec, f"model '{submodel.name}': ")
         if plan.kind == "packed_wavenet":
-            resolve_thresholds(
-                self.export.container_max_values, len(plan.submodels), "export.container_max_values"
-            )
+            if not isinstance(self.export.container_max_values, str):  # words always fit
+                resolve_thresholds(
+                    self.export.container_max_values, len(plan.submodels), "export.container_max_values"
+                )
         elif self.export.container_max_values != "uniform":
             raise UserError(
                 f"export.container_max_values (= {shown(self.export.container_max_values)}) has no effect "
