@@ -80,7 +80,7 @@ def test_thresholds_must_be_finite_numbers(bad: Any) -> None:
 def test_a_setting_of_the_wrong_form_is_refused(value: Any) -> None:
     with pytest.raises(UserError) as error:
         check_thresholds_setting(value, PLACE)
-    assert str(error.value) == f"{PLACE} (= {value}) must be 'uniform' or a list of thresholds."
+    assert str(error.value) == f"{PLACE} (= {value}) must be uniform, compute, quality, or a list of thresholds."
 
 
 def test_an_unknown_name_is_refused() -> None:
@@ -99,7 +99,9 @@ def test_compute_cumulates_the_cost() -> None:
 
 def test_quality_cumulates_what_each_submodel_gains_in_db() -> None:
     # 10 dB over silence, 10 dB more, 20 dB more
-    assert resolve_thresholds("quality", 3, PLACE, esrs=[0.1, 0.01, 0.0001]) == pytest.approx([0.25, 0.5, 1.0])
+    assert resolve_thresholds("quality", 3, PLACE, esrs=[0.1, 0.01, 0.0001]) == pytest.approx(
+        [0.25, 0.5, 1.0]
+    )
 
 
 @pytest.mark.parametrize(
