@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 
-from namexp.errors import UserError, one_line
+from namexp.errors import UserError
 from namexp.models.network import Network
 from namexp.models.wavenet import PackedWaveNet, SlimmableWaveNet, WaveNet
 from namexp.nam.compose import compose_container, compose_model
@@ -24,6 +23,7 @@ from namexp.runs.files import finite, read_json
 from namexp.runs.layout import RunLayout
 from namexp.schema.experiment import ExperimentConfig, parse_experiment
 from namexp.schema.model import ModelPlan
+from namexp.schema.resuming import stored_config
 from namexp.schema.thresholds import resolve_thresholds
 from namexp.schema.training import check_user_metadata
 from namexp.weights import StoredNetwork, load_stored
@@ -154,17 +154,6 @@ def _esrs_of_unfinished(config: ExperimentConfig, stored: StoredNetwork, setting
     return [math.nan if own.val_loss is None else own.val_loss for own in stored.best]
 
 
-def _read_config(run: RunLayout) -> ExperimentConfig:
-    """The config that the run was started with."""
-    try:
-        tree = OmegaConf.load(run.config)
-    except Exception as error:  # YAML has many kinds of errors
-        raise UserError(f"{run.config}: cannot be read: {one_line(error)}.") from None
-    if not isinstance(tree, DictConfig):
-        raise UserError(f"{run.config}: must hold the groups of a config, got a list.")
-    return parse_experiment(tree)
-
-
 def export_run(
     root: Path,
     *,
@@ -187,9 +176,7 @@ def export_run(
         UserError: no training there, thresholds that do not fit, unknown metadata.
     """
     run = RunLayout(root)
-    if not run.config.exists():
-        raise UserError(f"{root}: holds no config.yaml, so it is not a run directory.")
-    config = _read_config(run)
+    config = parse_experiment(stored_config(run.config))
     stored = load_stored(run)
     setting = container_max_values or config.export.container_max_values
     if container_max_values is not None and not isinstance(stored.network, PackedWaveNet):

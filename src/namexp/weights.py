@@ -116,6 +116,51 @@ def rebuild(description: Mapping[str, Any], plan: ModelPlan) -> Network:
 
 
 @dataclass(frozen=True)
+class Progress:
+    """How far a training has come.
+
+    Attributes:
+        finished_epochs: whole epochs; 0: it must begin again.
+        metric_rows: of metrics.csv at that moment.
+        seconds: of training.
+        threads: CPU threads it computed with.
+        audio_sha256: of the content of its recordings.
+        initial_sha256: of the weights that ``init_from`` gave; None: drawn from the seed.
+        cut_short: whether ``trainer.max_steps`` ended it in the middle of the epoch that follows.
+    """
+
+    finished_epochs: int
+    metric_rows: int
+    seconds: float
+    threads: int
+    audio_sha256: Mapping[str, Any]
+    initial_sha256: str | None
+    cut_short: bool
+
+
+def load_progress(run: RunLayout) -> Progress | None:
+    """What ``last.ckpt`` says; None where there is none.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    if not run.last_checkpoint.exists():
+        return None
+    content = load_checkpoint(run.last_checkpoint)
+    state, about = content["callbacks"]["Checkpoints"], content["namexp"]
+    finished = state["finished_epochs"]
+    return Progress(
+        finished_epochs=finished,
+        metric_rows=state["metric_rows"] if finished else 0,
+        seconds=state["seconds"],
+        threads=about["threads"],
+        audio_sha256=about["audio_sha256"],
+        initial_sha256=about["initial_sha256"],
+        cut_short=finished > 0 and content["epoch"] >= finished,
+    )
+
+
+@dataclass(frozen=True)
 class StoredNetwork:
     """A run's network with its best weights.
 

@@ -23,7 +23,7 @@ NEUTRAL_LEAVES = {
     "export.metadata.tone_type", "export.metadata.input_level_dbu", "export.metadata.output_level_dbu",
     "logger.kind", "logger.project", "logger.mode", "logger.name", "logger.group", "logger.tags",
     "callbacks.progress", "callbacks.plots", "trainer.log_every_n_steps",
-    "data.input", "data.target",
+    "data.input", "data.target", "init_from",
     "data.pairs.0.input", "data.pairs.0.target", "data.pairs.1.input", "data.pairs.1.target",
 }  # fmt: skip
 PAIRS = "data.pairs=[{input: a.wav, target: b.wav, delay: 3}, {input: c.wav, target: d.wav, use: validation}]"

@@ -80,7 +80,9 @@ def test_thresholds_must_be_finite_numbers(bad: Any) -> None:
 def test_a_setting_of_the_wrong_form_is_refused(value: Any) -> None:
     with pytest.raises(UserError) as error:
         check_thresholds_setting(value, PLACE)
-    assert str(error.value) == f"{PLACE} (= {value}) must be uniform, compute, quality, or a list of thresholds."
+    assert (
+        str(error.value) == f"{PLACE} (= {value}) must be uniform, compute, quality, or a list of thresholds."
+    )
 
 
 def test_an_unknown_name_is_refused() -> None:
