@@ -76,6 +76,23 @@ def _locked(file: IO[str]) -> bool:
     return True
 
 
+def is_held(run: RunLayout) -> bool | None:
+    """Whether a process is at work in ``run``; None where the lock cannot tell.
+
+    The lock is tried for the length of one call and changes nothing.
+    """
+    if sys.platform == "win32":
+        return None
+    try:
+        with run.lock.open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    return False
+
+
 def _refuse_used(run: RunLayout) -> None:
     if run.last_checkpoint.exists() or run.nam.exists():
         state = read_json(run.status).get("state") if run.status.exists() else "unknown"
