@@ -71,13 +71,9 @@ def worst_and_median(found: list[Second]) -> tuple[Second, Second] | None:
 
 def envelope(samples: Samples, full_scale: float) -> NDArray[np.int8]:
     """(2, COLUMNS) lowest and highest sample of each column, full scale = 127."""
-    edges = np.linspace(0, samples.size, COLUMNS + 1).astype(int)
-    rows = np.zeros((2, COLUMNS))
-    for i, (a, b) in enumerate(zip(edges, np.maximum(edges[1:], edges[:-1] + 1), strict=False)):
-        part = samples[a:b]
-        if part.size:
-            rows[:, i] = part.min(), part.max()
-    return _int8(rows, full_scale)
+    starts = np.linspace(0, samples.size, COLUMNS, endpoint=False).astype(int)
+    rows = [extreme.reduceat(samples, starts) for extreme in (np.minimum, np.maximum)]
+    return _int8(np.stack(rows), full_scale)
 
 
 def _int8(values: NDArray[np.floating], full_scale: float) -> NDArray[np.int8]:
@@ -97,10 +93,11 @@ def spectrogram(samples: Samples, sample_rate: int) -> Floats:
 
     Hann windows of 2048 samples; a band narrower than a bin has the power of the nearest bin.
     """
-    padded = np.pad(samples.astype(np.float64), N_FFT // 2)
+    padded = np.pad(samples, N_FFT // 2)
     starts = np.linspace(0, max(0, samples.size - 1), FRAMES).astype(int)
-    frames = np.stack([padded[s : s + N_FFT] for s in starts])
-    power = np.abs(np.fft.rfft(frames * np.hanning(N_FFT))) ** 2
+    frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[starts]
+    spectrum = np.fft.rfft(frames * np.hanning(N_FFT).astype(np.float32))
+    power = spectrum.real.astype(np.float64) ** 2 + spectrum.imag.astype(np.float64) ** 2
     edges = np.geomspace(LOWEST_HZ, sample_rate / 2, BANDS + 1) * N_FFT / sample_rate
     low = np.clip(np.round(edges[:-1]).astype(int), 0, N_FFT // 2)
     high = np.clip(np.maximum(np.round(edges[1:]).astype(int), low + 1), 1, N_FFT // 2 + 1)
@@ -160,6 +157,6 @@ def draw(target: Samples, prediction: Samples, sample_rate: int, second: Second)
         peak=peak,
         zoom_ms=(1000.0 * at / sample_rate, 1000.0 * width / sample_rate),
         zoom_samples=width,
-        target=zlib.compress(envelope(wanted, peak).tobytes() + levels[0], 9),
-        prediction=zlib.compress(b"".join([envelope(played, peak).tobytes(), *closeups, *levels[1:]]), 9),
+        target=zlib.compress(envelope(wanted, peak).tobytes() + levels[0], 6),
+        prediction=zlib.compress(b"".join([envelope(played, peak).tobytes(), *closeups, *levels[1:]]), 6),
     )

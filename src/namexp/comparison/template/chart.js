@@ -7,10 +7,10 @@ function scale(domain, range, log) {
   return (v) => range[0] + ((f(v) - a) / (b - a || 1)) * (range[1] - range[0]);
 }
 
-function linearTicks([low, high], count) {
-  const raw = (high - low || 1) / count;
+function linearTicks([low, high], count, whole) {
+  const raw = Math.max((high - low || 1) / count, whole ? 1 : 0);
   const power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 5, 10].map((m) => m * power).find((v) => v >= raw * 0.999);
+  const step = [1, 2, 2.5, 5, 10].filter((m) => !whole || Number.isInteger(m * power)).map((m) => m * power).find((v) => v >= raw * 0.999);
   const ticks = [];
   for (let v = Math.ceil(low / step - 1e-9) * step; v <= high + step * 1e-6; v += step) ticks.push(Number(v.toPrecision(12)));
   return ticks;
@@ -75,8 +75,8 @@ function chart(holder, { x, y, height, draw, empty }) {
 }
 
 function drawAxes(svg, frame, x, y, sx, sy) {
-  const xs = (x.log ? logTicks : linearTicks)(x.domain, Math.max(3, (frame.right - frame.left) / 90));
-  const ys = (y.log ? logTicks : linearTicks)(y.domain, Math.max(3, (frame.bottom - frame.top) / 48));
+  const xs = (x.log ? logTicks : linearTicks)(x.domain, Math.max(3, (frame.right - frame.left) / 90), x.whole);
+  const ys = (y.log ? logTicks : linearTicks)(y.domain, Math.max(3, (frame.bottom - frame.top) / 38));
   let after = -Infinity;
   for (const v of xs) {
     const at = sx(v);

@@ -16,7 +16,7 @@ function renderDetail() {
   detailTurn += 1;
   urls.forEach((url) => URL.revokeObjectURL(url));
   urls = [];
-  byId("detail-title").textContent = own ? `${run.label}: ${own.name}` : run.label;
+  byId("detail-title").textContent = own ? `run ${run.label}: ${own.name}` : `run ${run.label}`;
   const media = ((R.media[selection.run] || {})[selection.submodel]) || {};
   byId("detail-body").replaceChildren(...[
     settingsLine(run) ? h("p", { class: "muted", text: settingsLine(run) }) : null,
@@ -150,6 +150,8 @@ function mediaNote(run, own, media) {
 
 const inflate = async (id) => new Int8Array(await new Response(new Blob([bytesOf(id)]).stream().pipeThrough(new DecompressionStream("deflate"))).arrayBuffer());
 
+const keyOf = (colour, text) => h("span", {}, h("i", { style: `background:var(${colour})` }), text);
+
 function excerpts(found, turn) {
   if (!found) return [];
   return Object.entries({ worst: "The worst second", median: "The median second" }).map(([key, title]) => {
@@ -162,7 +164,7 @@ function excerpts(found, turn) {
     const at = `${format.db(second.start)} to ${format.db(second.start + second.seconds)} s`;
     const about = `${at} · ESR ${format.esr(second.esr)} (${format.db(10 * Math.log10(second.esr))} dB)`;
     const block = h("div", { class: "excerpt" },
-      h("div", { class: "bar" }, h("h3", { text: title }), h("span", { class: "key" }, about, h("i", { style: "background:var(--muted)" }), "target", h("i", { style: "background:var(--front)" }), "prediction")),
+      h("div", { class: "bar" }, h("h3", { text: title }), h("span", { class: "key" }, about, keyOf("--muted", "target"), keyOf("--front", "prediction"))),
       h("div", { class: "views" }, figure("wave", "The second", `Waveform of ${title}`), figure("zoom", `${Math.round(second.zoom_ms[1])} ms where it is most wrong`, "Close-up of the waveform")),
       h("div", { class: "views three" }, figure("target", "Spectrogram: target", "Spectrogram of the target"), figure("prediction", "prediction", "Spectrogram of the prediction"), figure("error", "difference", "Spectrogram of the difference")));
     drawExcerpt(second, pictures, turn);

@@ -2,7 +2,7 @@
 const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 // A canvas of sharp pixels, with room for labels on the left and below.
-function surface(canvas, height) {
+function surface(canvas, height, left = 40) {
   const ratio = window.devicePixelRatio || 1;
   const width = canvas.parentElement.clientWidth || 300;
   canvas.width = Math.round(width * ratio);
@@ -12,7 +12,7 @@ function surface(canvas, height) {
   g.scale(ratio, ratio);
   g.clearRect(0, 0, width, height);
   g.font = "11px system-ui, sans-serif";
-  return { g, left: 34, right: width - 6, top: 4, bottom: height - 18 };
+  return { g, left, right: width - 6, top: 4, bottom: height - 18 };
 }
 
 function timeAxis({ g, left, right, bottom }, start, length, unit) {
@@ -21,7 +21,7 @@ function timeAxis({ g, left, right, bottom }, start, length, unit) {
   const count = Math.max(2, Math.floor((right - left) / 70));
   for (const v of linearTicks([start, start + length], count)) {
     const x = left + ((v - start) / length) * (right - left);
-    if (x > right - 24 || x < left + 6) continue;
+    if (x > right - 22) continue; // the unit stands there
     g.fillText(String(Number(v.toFixed(3))), x, bottom + 14);
   }
   g.textAlign = "right";
@@ -91,7 +91,7 @@ function heat(level) {
 }
 
 function drawHeat(canvas, levels, second, rate) {
-  const frame = surface(canvas, 150);
+  const frame = surface(canvas, 150, 50);
   const { g, left, right, top, bottom } = frame;
   const small = new OffscreenCanvas(FRAMES, BANDS);
   const picture = new ImageData(FRAMES, BANDS);
@@ -105,7 +105,7 @@ function drawHeat(canvas, levels, second, rate) {
   g.drawImage(small, left, top, right - left, bottom - top);
   g.fillStyle = ink("--muted");
   g.textAlign = "right";
-  for (const [hz, text] of [[100, "100 Hz"], [1000, "1 k"], [10000, "10 k"]]) {
+  for (const [hz, text] of [[100, "100 Hz"], [1000, "1 kHz"], [10000, "10 kHz"]]) {
     if (hz >= rate / 2) continue;
     const share = Math.log(hz / LOWEST_HZ) / Math.log(rate / 2 / LOWEST_HZ);
     g.fillText(text, left - 4, bottom - share * (bottom - top) + 4);

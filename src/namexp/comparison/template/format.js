@@ -25,9 +25,9 @@ const byId = (id) => document.getElementById(id);
 const missing = (value) => value === null || value === undefined || Number.isNaN(value);
 
 const format = {
-  // three digits, and no more zeros than needed
-  esr: (v) => (missing(v) ? NONE : v >= 0.001 && v < 1000 ? String(Number(v.toPrecision(3))) : v.toExponential(2)),
-  db: (v) => (missing(v) ? NONE : `${v < 0 ? "−" : ""}${Math.abs(v).toFixed(1)}`),
+  esr: (v) => (missing(v) ? NONE : v >= 0.001 && v < 1000 ? v.toPrecision(3) : v === 0 ? "0" : v.toExponential(2)),
+  tick: (v) => (v >= 0.001 && v < 10000 ? String(Number(v.toPrecision(3))) : v.toExponential(0)),
+  db: (v) => (missing(v) ? NONE : `${v < 0 ? "−" : ""}${Math.abs(v).toFixed(Math.abs(v) < 1 ? 2 : 1)}`),
   count: (v) => (missing(v) ? NONE : Math.round(v).toLocaleString("en-US").replaceAll(",", "\u202f")),
   short: (v) => {
     if (missing(v)) return NONE;

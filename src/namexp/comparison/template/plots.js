@@ -1,12 +1,12 @@
 // The charts of all runs: error against computation, learning curves, the quality knob.
-const nameOf = (i) => R.runs[i].label;
+const nameOf = (i) => `run ${R.runs[i].label}`;
 const plural = (count, one) => `${count} ${one}${count === 1 ? "" : "s"}`;
 const dashOf = (index, count) => (index === count - 1 ? "" : index === count - 2 ? "6 4" : "2 3");
 
 function tipOf(i, j) {
   const run = R.runs[i];
   const own = run.submodels[j];
-  const lines = [`${run.label}: ${own.name}`, `ESR ${format.esr(own.esr)} (${format.db(own.esr_db)} dB)`, `${format.count(own.macs)} MACs per sample`];
+  const lines = [`${nameOf(i)}: ${own.name}`, `ESR ${format.esr(own.esr)} (${format.db(own.esr_db)} dB)`, `${format.count(own.macs)} MACs per sample`];
   const settings = settingsLine(run);
   if (settings) lines.push(settings);
   if (own.pareto) lines.push("on the Pareto front");
@@ -24,7 +24,7 @@ function drawScatter() {
   chart(holder, {
     height: 360, empty: "No run has been scored yet.",
     x: { domain: domainOf(points.map((p) => p.x), true, 0.08), log: true, label: "MACs per sample", format: format.short },
-    y: { domain: domainOf(points.map((p) => p.y), true, 0.1), log: true, label: "ESR", format: format.esr },
+    y: { domain: domainOf(points.map((p) => p.y), true, 0.1), log: true, label: "ESR", format: format.tick },
     draw(svg, sx, sy, frame) {
       drawFront(svg, sx, sy, frame);
       for (const p of points) {
@@ -98,8 +98,8 @@ function drawCurves() {
   holder.setAttribute("aria-label", `${metric} over the epochs of ${Object.keys(R.curves).length} runs.`);
   chart(holder, {
     height: 360, empty: "No run has finished an epoch yet.",
-    x: { domain: all.length ? [last > 1 ? 1 : 0.5, last > 1 ? last : 1.5] : null, label: "epoch", format: format.short },
-    y: { domain: domainOf(all.flatMap((c) => c.points.map((p) => p[1])), log), log, label: metric, format: format.esr },
+    x: { domain: all.length ? [last > 1 ? 1 : 0.5, last > 1 ? last : 1.5] : null, label: "epoch", format: format.short, whole: true },
+    y: { domain: domainOf(all.flatMap((c) => c.points.map((p) => p[1])), log), log, label: metric, format: format.tick },
     draw(svg, sx, sy) {
       const rest = all.filter((c) => !strong(c));
       if (rest.length) svg.append(s("path", { class: "rest", d: rest.map((c) => pathOf(c.points, sx, sy)).join("") }));
@@ -129,7 +129,7 @@ function drawKnobs() {
   if (!R.knobs.length) return;
   byId("knob-card").hidden = false;
   const quality = (own) => own.esr.map((e) => -10 * Math.log10(e));
-  knobChart("knob-quality", quality, { label: "quality: −ESR in dB", format: (v) => format.db(v) }, 200);
+  knobChart("knob-quality", quality, { label: "quality: −ESR in dB", format: String }, 200);
   knobChart("knob-cost", (own) => own.macs, { label: "MACs per sample", format: format.short, log: true }, 200);
   drawKnobTable();
 }

@@ -11,12 +11,12 @@ function drawHeadline() {
   const scored = R.runs.flatMap((run, i) => run.submodels.map((own, j) => ({ run, own, i, j }))).filter((row) => row.own.esr > 0);
   if (!scored.length) return;
   const best = scored.reduce((a, b) => (b.own.esr < a.own.esr ? b : a));
-  const figures = [[`${format.db(best.own.esr_db)} dB`, `lowest ESR: ${best.run.label}, ${best.own.name}`]];
+  const figures = [[`${format.db(best.own.esr_db)} dB`, `lowest ESR: ${R.runs.length > 1 ? `run ${best.run.label}, ` : ""}${best.own.name}`]];
   if (R.front.length > 1) {
     const cheapest = R.runs[R.front[0][0]].submodels[R.front[0][1]];
     figures.push([`${format.short(cheapest.macs)} MACs`, `the cheapest model, at ${format.db(cheapest.esr_db)} dB`]);
   }
-  if (R.knobs.length) figures.push([`${format.db(R.runs[R.knobs[0]].knob.score)} dB`, R.runs.length > 1 ? `best knob score: ${R.runs[R.knobs[0]].label}` : "knob score"]);
+  if (R.knobs.length) figures.push([`${format.db(R.runs[R.knobs[0]].knob.score)} dB`, R.runs.length > 1 ? `best knob score: run ${R.runs[R.knobs[0]].label}` : "knob score"]);
   const trainings = new Map(R.runs.filter((run) => !missing(run.seconds_training)).map((run) => [run.training_id || run.label, run.seconds_training]));
   if (trainings.size) figures.push([format.duration([...trainings.values()].reduce((a, b) => a + b, 0)), `of training in ${plural(trainings.size, "run")}`]);
   if (R.runs.length === 1 && !missing(best.own.realtime_factor)) figures.push([format.factor(best.own.realtime_factor), `real time, ${best.own.name}`]);
@@ -28,10 +28,17 @@ function drawProblems() {
   if (!lines.length) return;
   byId("problems").hidden = false;
   byId("problems-title").textContent = lines.some(({ run }) => run.state !== "done") ? "Jobs that are not done" : "Runs with damaged files";
-  byId("problem-list").append(...lines.map(({ run, i }) => {
-    const why = [run.reason, ...run.damages].filter(Boolean).join(" · ") || { missing: "never begun", running: "at work now" }[run.state] || "";
-    const settings = settingsLine(run);
-    return h("li", {}, h("button", { type: "button", class: "quiet", text: run.label, onclick: () => { selection.set(i, 0); showDetail(); } }), " ", h("b", { class: STATES[run.state][1], text: STATES[run.state][0] }), ` ${why}`, h("span", { class: "muted", text: settings ? ` (${settings})` : "" }));
+  const alike = new Map(); // jobs that ended for one reason share a line
+  for (const line of lines) {
+    const why = [line.run.reason, ...line.run.damages].filter(Boolean).join(" · ") || { missing: "never begun", running: "at work now" }[line.run.state] || "it does not say why";
+    const key = `${line.run.state} ${why}`;
+    alike.set(key, [...(alike.get(key) || []), { ...line, why }]);
+  }
+  byId("problem-list").append(...[...alike.values()].map((jobs) => {
+    const { state } = jobs[0].run;
+    const open = ({ run, i }) => h("button", { type: "button", class: "quiet", text: run.label, title: settingsLine(run) || null, onclick: () => { selection.set(i, 0); showDetail(); } });
+    const many = jobs.length > 1 ? `${jobs.length} ` : "";
+    return h("li", {}, h("b", { class: STATES[state][1], text: `${many}${STATES[state][0]}` }), `: ${jobs[0].why} `, h("span", { class: "muted", text: jobs.length > 1 ? "Runs" : "Run" }), ...jobs.map(open));
   }));
 }
 
@@ -61,6 +68,7 @@ function setUpTheme() {
 }
 
 function start() {
+  document.querySelector(".explain").open = window.innerWidth > 860; // there is room beside the curves
   drawHead();
   drawHeadline();
   drawProblems();

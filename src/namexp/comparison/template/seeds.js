@@ -14,7 +14,7 @@ function drawSeeds() {
     body.replaceChildren(h("p", { text: "Every setting was trained once, so nobody can tell a real difference from luck. Repeat with other seeds: add seed=0,1,2 to the sweep." }));
     return;
   }
-  body.replaceChildren(h("div", { class: "scroll" }, spreadTable(GROUPS_SHOWN)), comparisonBlock());
+  body.replaceChildren(h("div", { class: "scroll tall bare", tabindex: 0, role: "region", "aria-label": "Spread over the seeds" }, spreadTable(GROUPS_SHOWN)), comparisonBlock());
 }
 
 function spreadTable(limit) {
@@ -58,7 +58,7 @@ function comparisonBlock() {
   const head = [["A", "text"], ["B", "text"], ["size", "text"], ["ESR of A / B"], ["95 % interval"], ["p (Holm)"], ["verdict", "text"]];
   return h("div", {}, h("h3", { style: "margin-top:20px", text: "Do the settings really differ?" }),
     h("p", { class: "hint", text: "t-test on log ESR, paired where both have the same seeds, else Welch's. p is corrected by Holm for all rows of this table; the intervals are of each row by itself. With many settings the six best are compared." }),
-    h("div", { class: "scroll" }, h("table", { class: "plain", id: "comparisons" }, h("thead", {}, h("tr", {}, ...head.map(([text, look]) => h("th", { class: look, text })))), h("tbody", {}, ...rows))));
+    h("div", { class: "scroll tall bare", tabindex: 0, role: "region", "aria-label": "Comparisons of settings" }, h("table", { class: "plain", id: "comparisons" }, h("thead", {}, h("tr", {}, ...head.map(([text, look]) => h("th", { class: look, text })))), h("tbody", {}, ...rows))));
 }
 
 const pValue = (p) => (missing(p) ? NONE : p < 0.001 ? "< 0.001" : p.toFixed(3));
