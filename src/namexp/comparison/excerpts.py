@@ -45,13 +45,14 @@ def seconds(target: Samples, prediction: Samples, sample_rate: int) -> list[Seco
         sample_rate: Hz.
     """
     width = min(sample_rate, target.size)
-    count = target.size // width if width else 0
-    found = []
+    if not width:
+        return []
+    count, found = target.size // width, []
     wanted = target[: count * width].astype(np.float64).reshape(count, -1)
     played = prediction[: count * width].astype(np.float64).reshape(count, -1)
     power = (wanted**2).sum(axis=1)
     error = ((played - wanted) ** 2).sum(axis=1)
-    threshold = SILENCE * power.mean() if count else 0.0
+    threshold = SILENCE * power.mean()
     for i in range(count):
         if power[i] > 0.0 and power[i] >= threshold:
             found.append(Second(i * width, (i + 1) * width, float(error[i] / power[i])))

@@ -47,7 +47,7 @@ def read_run(root: Path, label: str) -> Run:
         config=config,
         overrides=overrides,
         cwd=_text(_at(hydra, "runtime", "cwd")),
-        seed=_integer(summary.get("seed", config.get("seed"))),
+        seed=next((s for s in (_integer(d.get("seed")) for d in (summary, config)) if s is not None), None),
         training_id=_text(summary.get("training_id")),
         reused_from=_text(summary.get("reused_from")),
         group=_group(config, summary.get("audio_sha256")),
