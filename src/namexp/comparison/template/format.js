@@ -74,7 +74,7 @@ function settingsLine(run, keys = chosenKeys) {
 
 // Runs that get a colour: all of a few, else the first in the order of interest.
 const COLOURED = R.runs.length <= 8 ? 8 : 6;
-const colours = new Map(R.order.filter((i) => R.runs[i].submodels.length).slice(0, COLOURED).map((i, rank) => [i, `var(--c${rank})`]));
+const colours = new Map(R.order.filter((i) => R.runs[i].submodels.length || R.curves[i]).slice(0, COLOURED).map((i, rank) => [i, `var(--c${rank})`]));
 const colourOf = (i) => colours.get(i) || "var(--faint)";
 
 // What everybody looks at: one size of one run.

@@ -74,7 +74,7 @@ function start() {
   drawProblems();
   byId("curve-metric").append(...curveMetrics().map((name) => h("option", { value: name, text: name })));
   byId("curve-metric").addEventListener("change", drawCurves);
-  const first = R.order[0];
+  const first = R.order.find((i) => R.runs[i].submodels.length || R.curves[i]) ?? R.order[0];
   selection.run = first;
   selection.submodel = Math.max(0, R.runs[first].submodels.length - 1);
   drawCharts();
