@@ -27,7 +27,11 @@ const missing = (value) => value === null || value === undefined || Number.isNaN
 const format = {
   esr: (v) => (missing(v) ? NONE : v >= 0.001 && v < 1000 ? v.toPrecision(3) : v === 0 ? "0" : v.toExponential(2)),
   tick: (v) => (v >= 0.001 && v < 10000 ? String(Number(v.toPrecision(3))) : v.toExponential(0)),
-  db: (v) => (missing(v) ? NONE : `${v < 0 ? "−" : ""}${Math.abs(v).toFixed(Math.abs(v) < 1 ? 2 : 1)}`),
+  db: (v) => {
+    if (missing(v)) return NONE;
+    const text = Math.abs(v).toFixed(Math.abs(v) < 1 ? 2 : 1);
+    return v < 0 && Number(text) !== 0 ? `−${text}` : text;
+  },
   count: (v) => (missing(v) ? NONE : Math.round(v).toLocaleString("en-US").replaceAll(",", "\u202f")),
   short: (v) => {
     if (missing(v)) return NONE;
@@ -72,10 +76,12 @@ function settingsLine(run, keys = chosenKeys) {
   return parts.join(" · ");
 }
 
-// Runs that get a colour: all of a few, else the first in the order of interest.
+// Runs that get a colour: all of a few, else the first in the order of interest. One run alone
+// has a colour for each size.
+const ALONE = R.runs.length === 1;
 const COLOURED = R.runs.length <= 8 ? 8 : 6;
 const colours = new Map(R.order.filter((i) => R.runs[i].submodels.length || R.curves[i]).slice(0, COLOURED).map((i, rank) => [i, `var(--c${rank})`]));
-const colourOf = (i) => colours.get(i) || "var(--faint)";
+const colourOf = (i, j) => (ALONE && j !== undefined ? `var(--c${j % 8})` : colours.get(i) || "var(--faint)");
 
 // What everybody looks at: one size of one run.
 const selection = {

@@ -29,7 +29,7 @@ function drawScatter() {
       drawFront(svg, sx, sy, frame);
       for (const p of points) {
         const circle = s("circle", {
-          class: "point", cx: sx(p.x), cy: sy(p.y), r: p.front ? 5.5 : 4.2, fill: colourOf(p.i), opacity: p.front || colours.has(p.i) ? 1 : 0.65,
+          class: "point", cx: sx(p.x), cy: sy(p.y), r: p.front ? 5.5 : 4.2, fill: colourOf(p.i, p.j), opacity: p.front || colours.has(p.i) ? 1 : 0.65,
         });
         circle.addEventListener("pointermove", (event) => showTip(event, tipOf(p.i, p.j)));
         circle.addEventListener("pointerleave", hideTip);
@@ -105,8 +105,8 @@ function drawCurves() {
       if (rest.length) svg.append(s("path", { class: "rest", d: rest.map((c) => pathOf(c.points, sx, sy)).join("") }));
       for (const c of all.filter(strong).sort((a, b) => (a.i === selection.run) - (b.i === selection.run))) {
         const selected = c.i === selection.run;
-        const stroke = selected && !colours.has(c.i) ? "var(--ink)" : colourOf(c.i);
-        const shared = { class: "line", stroke, "stroke-dasharray": dashOf(c.j, c.count), "stroke-width": selected ? 2.6 : 1.4 };
+        const stroke = selected && !colours.has(c.i) ? "var(--ink)" : colourOf(c.i, c.j);
+        const shared = { class: "line", stroke, "stroke-dasharray": ALONE ? "" : dashOf(c.j, c.count), "stroke-width": selected ? 2.4 : 1.4 };
         const mark = c.points.length === 1
           ? s("circle", { cx: sx(c.points[0][0]), cy: sy(c.points[0][1]), r: 3.5, fill: stroke })
           : s("path", { ...shared, d: pathOf(c.points, sx, sy) });
@@ -117,8 +117,21 @@ function drawCurves() {
         mark.addEventListener("click", () => selection.set(c.i, c.j));
         svg.append(mark);
       }
+      if (ALONE) labelCurves(svg, all, sx, sy);
     },
   });
+}
+
+// The names of one run's sizes at the ends of their curves.
+function labelCurves(svg, curves, sx, sy) {
+  const taken = [];
+  for (const c of curves) {
+    const own = R.runs[0].submodels[c.j];
+    const [x, y] = c.points[c.points.length - 1];
+    if (!own || taken.some((at) => Math.abs(at - sy(y)) < 14)) continue;
+    taken.push(sy(y));
+    svg.append(s("text", { class: "strong", x: sx(x) - 4, y: sy(y) - 7, "text-anchor": "end" }, own.name));
+  }
 }
 
 // --- the quality knob --------------------------------------------------------------------------

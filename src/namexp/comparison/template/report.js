@@ -70,6 +70,7 @@ function setUpTheme() {
 function start() {
   document.querySelector(".explain").open = window.innerWidth > 860; // there is room beside the curves
   drawHead();
+  if (ALONE) byId("curves-hint").textContent = "Validation after each epoch, for every size.";
   drawHeadline();
   drawProblems();
   byId("curve-metric").append(...curveMetrics().map((name) => h("option", { value: name, text: name })));
@@ -85,7 +86,6 @@ function start() {
   byId("before").addEventListener("click", () => step(-1));
   byId("after").addEventListener("click", () => step(1));
   selection.listeners.push(drawCharts, markSelected, renderDetail, hideTip);
-  if (R.runs.length === 1) document.body.classList.add("alone");
 }
 
 start();

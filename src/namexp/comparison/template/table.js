@@ -109,7 +109,7 @@ function bodyRow(row, before, visible) {
   const isSelected = row.i === selection.run && row.j === selection.submodel;
   const cells = visible.map((column) => {
     if (column.id === "run") {
-      const open = h("button", { type: "button", class: "open", title: `${run.label}: show in detail` }, h("span", { class: "dot", style: `background:${colourOf(row.i)}` }), h("span", { class: "name", text: run.label }));
+      const open = h("button", { type: "button", class: "open", title: `${run.label}: show in detail` }, h("span", { class: "dot", style: `background:${colourOf(row.i, row.j)}` }), h("span", { class: "name", text: run.label }));
       return h("td", { class: "text" }, open);
     }
     const text = column.show(valueOf(column, row));
