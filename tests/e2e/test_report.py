@@ -300,6 +300,13 @@ def test_runs_without_anything_to_show(open_page: Callable[..., Any], tmp_path: 
     assert page.locator("#curves path.line").count() == 2, "the running one has learned something"
 
 
+def test_a_sweep_of_which_no_job_has_begun(open_page: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "multirun.yaml").touch()
+    page = open_page(write_report([tmp_path], plan=lambda _: [("seed=0",), ("seed=1",)]))
+    assert column(page, "run") == ["0", "1"]
+    assert "2 missing" in page.inner_text("#problem-list")
+
+
 def test_five_hundred_runs_can_be_used(open_page: Callable[..., Any], tmp_path: Path) -> None:
     write_sweep(tmp_path, 500)
     page = open_page(write_report([tmp_path]))

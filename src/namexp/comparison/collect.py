@@ -42,8 +42,9 @@ def collect(paths: Sequence[Path], *, plan: Plan | None = None) -> list[Run]:
     sweeps: list[Path] = []
     roots: dict[Path, None] = {}  # an ordered set
     for path in paths:
+        known = len(sweeps)
         found = _find(path, sweeps)
-        if not found and not (plan and any(plan(s) for s in sweeps if s.is_relative_to(path))):
+        if not found and not (plan and any(plan(sweep) for sweep in sweeps[known:])):
             raise UserError(
                 f"{path}: holds no run directory; give the directory of a run or of a sweep of namexp.train."
             )

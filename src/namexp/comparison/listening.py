@@ -123,7 +123,7 @@ class Library:
     def tidy(self) -> None:
         """Delete the sound files that an earlier report left in the folder."""
         folder = self.directory / FOLDER
-        for path in folder.glob("*.flac"):
+        for path in [*folder.glob("run*_*.flac"), *folder.glob("target_*.flac")]:
             if path.name not in self.used:
                 path.unlink()
         if folder.is_dir() and not any(folder.iterdir()):

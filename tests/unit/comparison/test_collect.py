@@ -167,6 +167,16 @@ def test_jobs_that_never_began_are_missing(tmp_path: Path) -> None:
     assert runs[1].settings["model.channels"] == "[2,5]"
 
 
+def test_a_sweep_of_which_no_job_has_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / "multirun.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    runs = collect([Path("sweep")], plan=lambda _: [("seed=3",)])
+    assert [(r.label, r.state, r.seed) for r in runs] == [("0", "missing", 3)]
+    with pytest.raises(UserError, match="sweep: holds no run directory"):
+        collect([Path("sweep")], plan=lambda _: None)
+
+
 def test_a_job_in_a_directory_of_another_name_is_not_missing(tmp_path: Path) -> None:
     write_run(tmp_path / "seed=0", channels=(2, 5), seed=0)
     (tmp_path / "multirun.yaml").touch()
