@@ -11,13 +11,14 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
-from torch import Tensor
 
+from namexp.audio.wav import Samples
 from namexp.callbacks.interruption import finishing
+from namexp.comparison.page import write_run_page
 from namexp.comparison.picture import draw_comparison
 from namexp.continuing import check_more_to_do, check_same_training, continued_progress, is_done
 from namexp.data.recordings import Recordings, load_recordings
-from namexp.errors import UserError
+from namexp.errors import UserError, one_line
 from namexp.exporting import assemble, save_verified, training_metadata
 from namexp.fitting import Fitted, Training, check_hardware, fit, torch_settings
 from namexp.initial import load_initial, start_from
@@ -28,6 +29,7 @@ from namexp.runs.entry import entered
 from namexp.runs.files import read_json, write_json, write_text
 from namexp.runs.identity import training_id
 from namexp.runs.layout import RunLayout
+from namexp.runs.listening import write_listening
 from namexp.runs.sharing import SharedTrainings, adopt
 from namexp.schema.experiment import ExperimentConfig
 from namexp.schema.playability import notices
@@ -92,7 +94,17 @@ def run(
     except KeyboardInterrupt:
         if result is None:
             raise
+    if config.callbacks.report:
+        _report(layout)  # last: the page says how the run ended
     return result
+
+
+def _report(layout: RunLayout) -> None:
+    """Write the run's own page; a training that succeeded does not fail for it."""
+    try:
+        write_run_page(layout.root)
+    except (UserError, OSError) as error:
+        log.warning("no %s: %s", layout.report, one_line(error))
 
 
 def _train_and_export(
@@ -215,8 +227,16 @@ def _finish(training: Training, fitted: Fitted) -> dict[str, Any]:
     )  # fmt: skip
     write_json(layout.summary, summary)
     _export(training, summary)
+    at_recording_level = (predictions[0] / training.recordings.target_scale).numpy()
     if config.callbacks.plots:
-        _draw(training, predictions, summary)
+        _draw(training, at_recording_level, summary)
+    if config.callbacks.audio:
+        write_listening(
+            layout,
+            target=_scored_target(training),
+            predictions=at_recording_level,
+            sample_rate=training.recordings.sample_rate,
+        )
     return summary
 
 
@@ -237,15 +257,19 @@ def _export(training: Training, summary: dict[str, Any]) -> None:
     save_verified(model, network, recordings.target_scale, training.layout.nam)
 
 
-def _draw(training: Training, predictions: list[Tensor], summary: dict[str, Any]) -> None:
-    recordings, layout = training.recordings, training.layout
-    scale = recordings.target_scale  # drawn at the level of the recording
+def _scored_target(training: Training) -> Samples:
+    """The first validation recording as it was recorded, from the first sample that is scored."""
     context = training.config.plan.receptive_field - 1
+    return training.recordings.validation[0].target[context:] / training.recordings.target_scale
+
+
+def _draw(training: Training, predictions: Samples, summary: dict[str, Any]) -> None:
+    layout = training.layout
     draw_comparison(
         layout.comparison,
-        target=recordings.validation[0].target[context:] / scale,
-        predictions=(predictions[0] / scale).numpy(),
-        sample_rate=recordings.sample_rate,
+        target=_scored_target(training),
+        predictions=predictions,
+        sample_rate=training.recordings.sample_rate,
         submodels=summary["submodels"],
         metrics=layout.metrics,
     )

@@ -5,6 +5,7 @@ Letters: S submodels, L samples.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from namexp.exporting import container_thresholds
 from namexp.metrics import VAL_LOSS_METRIC, recording_metrics
 from namexp.models.network import Network
 from namexp.models.streaming import respond
+from namexp.models.wavenet import PackedWaveNet, SlimmableWaveNet
 from namexp.models.wavenet.slimmable import sliced_spec
 from namexp.runs.provenance import git_state, versions
 from namexp.schema.experiment import ExperimentConfig
@@ -32,6 +34,51 @@ def score(network: Network, recordings: Recordings) -> tuple[list[Tensor], dict[
     predictions = [respond(network, x)[0] for x in inputs]
     targets = [torch.from_numpy(part.target[R - 1 :]) for part in recordings.validation]
     return predictions, recording_metrics(zip(predictions, targets, strict=True))
+
+
+TIMED_BLOCK = 16384  # outputs, about a third of a second of audio
+TIMED_SECONDS = 0.2
+
+
+def realtime_factors(network: Network, sample_rate: int) -> list[float]:
+    """How many seconds of audio each size plays in a second of computation: above 1 is real time.
+
+    Measured here and now, by namexp on one CPU thread: blocks of 16384 outputs, each computed with
+    the R - 1 samples before it (which count as computation, not as audio), one after the other for
+    about 0.2 s; the fastest block counts, as whatever else the machine does only slows. A plugin's
+    runtime is another program: the factors compare sizes with each other, not with a plugin.
+
+    Args:
+        network: on the CPU, in evaluation mode.
+        sample_rate: Hz.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return [TIMED_BLOCK / sample_rate / _block_seconds(part) for part in _sizes(network)]
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _sizes(network: Network) -> list[Network]:
+    """Every size as a network of its own."""
+    if isinstance(network, PackedWaveNet):
+        return list(network.wavenets())
+    if isinstance(network, SlimmableWaveNet):
+        return [network.slimmed(i) for i in range(len(network.widths))]
+    return [network]
+
+
+def _block_seconds(network: Network) -> float:
+    """Time that ``network`` takes for one block."""
+    assert network.receptive_field is not None
+    x = 0.1 * torch.sin(torch.arange(TIMED_BLOCK + network.receptive_field - 1.0))[None]
+    fastest, begun = float("inf"), time.perf_counter()
+    while time.perf_counter() - begun < TIMED_SECONDS:
+        started = time.perf_counter()
+        respond(network, x)
+        fastest = min(fastest, time.perf_counter() - started)
+    return fastest
 
 
 def _rows(plan: ModelPlan) -> list[tuple[str, WaveNetSpec]]:
@@ -71,6 +118,7 @@ def summarise(
         epochs: that were finished.
     """
     val_metric = VAL_LOSS_METRIC[config.loss.val_loss]
+    speeds = realtime_factors(network, recordings.sample_rate)
     submodels = []
     for i, (name, spec) in enumerate(_rows(config.plan)):
         own = best[min(i, len(best) - 1)]
@@ -82,6 +130,7 @@ def summarise(
                 "channels": channels,
                 "parameters": spec.num_weights,
                 "macs_per_sample": spec.macs_per_sample,
+                "realtime_factor": round(speeds[i], 2),
                 **{metric: float(values[i]) for metric, values in scores.items()},
                 "val_loss": float(scores[val_metric][i]),
                 "best_epoch": own.epoch,

@@ -69,6 +69,8 @@ def _train(cfg: DictConfig, run_dir: Path, overrides: list[str], sweep: Path | N
     print(f"model    {_shown(result.run.nam)}")
     if config.callbacks.plots:
         print(f"picture  {_shown(result.run.comparison)}")
+    if config.callbacks.report and result.run.report.exists():
+        print(f"report   {_shown(result.run.report)}")
     if result.interrupted:
         raise KeyboardInterrupt
 

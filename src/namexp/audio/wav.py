@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,6 +59,35 @@ def write_wav(path: Path | str, samples: Samples, sample_rate: int) -> None:
         Path(path),
         lambda temporary: soundfile.write(temporary, samples, sample_rate, subtype="FLOAT", format="WAV"),
     )
+
+
+def write_flac(path: Path | str, samples: Samples, sample_rate: int, *, bits: int = 24) -> None:
+    """Write (L,) samples as FLAC of 16 or 24 bits, under a temporary name first.
+
+    Raises:
+        ValueError: a sample lies beyond full scale, where an integer format would clip it.
+    """
+    path = Path(path)
+    content = flac_bytes(samples, sample_rate, bits=bits)
+    write_atomically(path, lambda temporary: _fill(temporary, content))
+
+
+def _fill(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def flac_bytes(samples: Samples, sample_rate: int, *, bits: int) -> bytes:
+    """(L,) samples as the bytes of a FLAC file of 16 or 24 bits.
+
+    Raises:
+        ValueError: a sample is not finite or lies beyond full scale.
+    """
+    peak = float(np.abs(samples).max(initial=0.0))
+    if not peak <= 1.0:
+        raise ValueError(f"FLAC holds samples up to full scale (1.0), got a peak of {peak:g}.")
+    file = io.BytesIO()
+    soundfile.write(file, samples, sample_rate, subtype=f"PCM_{bits}", format="FLAC")
+    return file.getvalue()
 
 
 def sha256_of(samples: Samples, sample_rate: int) -> str:

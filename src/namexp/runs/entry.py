@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,12 +92,15 @@ def _lock_soon(file: IO[str]) -> bool:
     return False
 
 
-def is_held(run: RunLayout) -> bool:
-    """Whether a process is at work in the run directory."""
-    if not run.lock.exists():
+def is_held(run: RunLayout) -> bool | None:
+    """Whether a process is at work in the run directory; None where the lock cannot tell."""
+    try:
+        with run.lock.open("r+" if sys.platform == "win32" else "r", encoding="utf-8") as file:
+            return not try_lock(file)
+    except FileNotFoundError:
         return False
-    with run.lock.open("r+") as file:
-        return not try_lock(file)
+    except OSError:
+        return None
 
 
 def _refuse_used(run: RunLayout) -> None:

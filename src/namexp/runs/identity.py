@@ -13,6 +13,8 @@ NEUTRAL = (
     "logger",
     "callbacks.progress",
     "callbacks.plots",
+    "callbacks.audio",
+    "callbacks.report",
     "trainer.log_every_n_steps",
     # the files' content counts, not their names
     "data.input",

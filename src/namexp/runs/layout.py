@@ -48,6 +48,20 @@ class RunLayout:
         return self.root / "comparison.png"
 
     @property
+    def report(self) -> Path:
+        """The page of this run."""
+        return self.root / "report.html"
+
+    @property
+    def audio_target(self) -> Path:
+        """What the amp played: the beginning of the validation part."""
+        return self.root / "audio" / "target.flac"
+
+    def audio_prediction(self, index: int) -> Path:
+        """What size ``index`` plays there, sample for sample beside ``audio_target``."""
+        return self.root / "audio" / f"prediction_{index}.flac"
+
+    @property
     def checkpoints(self) -> Path:
         """Directory of the trainer's checkpoints."""
         return self.root / "checkpoints"

@@ -12,6 +12,7 @@ from namexp.runs.entry import is_held
 from namexp.runs.files import read_json
 from namexp.runs.layout import RunLayout
 
+RECORD = "sweep.json"
 DONE, FAILED, INTERRUPTED, RUNNING, CUT_OFF, MISSING = (
     "done", "failed", "interrupted", "running", "cut off", "missing",
 )  # fmt: skip
@@ -48,7 +49,7 @@ class SweepLayout:
     @property
     def record(self) -> Path:
         """The jobs, written before the first one starts."""
-        return self.root / "sweep.json"
+        return self.root / RECORD
 
     def run(self, number: int) -> RunLayout:
         """The directory of job ``number``."""
@@ -64,6 +65,15 @@ def read_record(sweep: SweepLayout) -> dict[str, Any]:
     if not sweep.record.exists():
         raise UserError(f"{sweep.root}: holds no {sweep.record.name}, so it is not a sweep directory.")
     return read_json(sweep.record)
+
+
+def recorded_jobs(root: Path) -> list[tuple[str, ...]] | None:
+    """The overrides of every job of the sweep in ``root``; None where there is no record to read."""
+    try:
+        entries = read_record(SweepLayout(root))["jobs"]
+        return [tuple(str(override) for override in entry["overrides"]) for entry in entries]
+    except (UserError, OSError, KeyError, TypeError):
+        return None
 
 
 def is_search(sweep: SweepLayout) -> bool:
@@ -87,7 +97,7 @@ def _job(run: RunLayout, number: int, overrides: tuple[str, ...]) -> Job:
         return Job(number, overrides, state)
     status = read_json(run.status)
     state = str(status.get("state"))
-    if state == RUNNING and not is_held(run):
+    if state == RUNNING and is_held(run) is False:
         return Job(number, overrides, CUT_OFF, "its process ended without a word")
     if state != DONE or not run.summary.exists():
         return Job(number, overrides, state, status.get("error"))

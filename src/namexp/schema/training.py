@@ -157,6 +157,8 @@ class CallbacksConfig:
 
     progress: bool
     plots: bool
+    audio: bool
+    report: bool
     stop_at_esr: Any
     patience: Any
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from namexp.audio.wav import read_wav, sha256_of, write_wav
+from namexp.audio.wav import flac_bytes, read_wav, sha256_of, write_flac, write_wav
 from namexp.errors import UserError
 
 FLOATS = np.array([0.0, 1.5, -2.25, 1e-7, 0.1, -1.0], dtype=np.float32)  # also beyond full scale
@@ -169,3 +169,23 @@ def test_sha256_changes_with_one_sample_and_with_the_rate() -> None:
     digests = {sha256_of(samples, 48000), sha256_of(other, 48000), sha256_of(samples, 44100)}
     digests |= {sha256_of(samples[:-1], 48000)}
     assert len(digests) == 4
+
+
+# --- FLAC -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bits", [16, 24])
+def test_flac_is_written_to_the_last_bit(tmp_path: Path, bits: int) -> None:
+    samples = np.array([0.0, 0.5, -1.0, 1.0 - 2.0 ** (1 - bits), 2.0 ** (1 - bits)], np.float32)
+    write_flac(tmp_path / "new" / "a.flac", samples, 44100, bits=bits)
+    info = soundfile.info(tmp_path / "new" / "a.flac")
+    assert (info.format, info.subtype, info.samplerate) == ("FLAC", f"PCM_{bits}", 44100)
+    np.testing.assert_array_equal(read_wav(tmp_path / "new" / "a.flac").samples, samples)
+    assert (tmp_path / "new" / "a.flac").read_bytes() == flac_bytes(samples, 44100, bits=bits)
+
+
+@pytest.mark.parametrize("value", [1.01, -1.01, np.nan, np.inf])
+def test_flac_is_not_clipped_in_silence(tmp_path: Path, value: float) -> None:
+    with pytest.raises(ValueError, match="up to full scale"):
+        write_flac(tmp_path / "a.flac", np.array([0.1, value], np.float32), 48000)
+    assert list(tmp_path.iterdir()) == []

@@ -22,8 +22,8 @@ NEUTRAL_LEAVES = {
     "export.metadata.gear_type", "export.metadata.gear_make", "export.metadata.gear_model",
     "export.metadata.tone_type", "export.metadata.input_level_dbu", "export.metadata.output_level_dbu",
     "logger.kind", "logger.project", "logger.mode", "logger.name", "logger.group", "logger.tags",
-    "callbacks.progress", "callbacks.plots", "trainer.log_every_n_steps",
-    "data.input", "data.target", "init_from",
+    "callbacks.progress", "callbacks.plots", "callbacks.audio", "callbacks.report",
+    "trainer.log_every_n_steps", "data.input", "data.target", "init_from",
     "data.pairs.0.input", "data.pairs.0.target", "data.pairs.1.input", "data.pairs.1.target",
 }  # fmt: skip
 PAIRS = "data.pairs=[{input: a.wav, target: b.wav, delay: 3}, {input: c.wav, target: d.wav, use: validation}]"

@@ -1,0 +1,179 @@
+"""What a report says, as plain values: report.json, and the figures of the page."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from namexp.comparison import aggregate, pareto
+from namexp.comparison.knob import Knob, knob, quality_db
+from namexp.comparison.records import Run
+from namexp.comparison.settings import command, differences
+
+Content = dict[str, Any]
+Place = tuple[int, int]  # index of a run, index of a submodel in it
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the runs say together.
+
+    Attributes:
+        front: the Pareto front of ESR over MACs, from the cheapest on.
+        knobs: of every container, by the index of its run.
+        groups: repeated seeds.
+        comparisons: whether settings differ.
+    """
+
+    front: list[Place]
+    knobs: dict[int, Knob]
+    groups: list[aggregate.Group]
+    comparisons: list[aggregate.Comparison]
+
+
+def find(runs: Sequence[Run]) -> Findings:
+    """Look at all runs together."""
+    places: list[Place] = []
+    points: list[tuple[float, float]] = []
+    for i, run in enumerate(runs):
+        for j, submodel in enumerate(run.submodels):
+            if submodel.macs and submodel.esr is not None:
+                places.append((i, j))
+                points.append((submodel.macs, submodel.esr))
+    groups = aggregate.groups(runs)
+    repeated = any(group.n > 1 for group in groups)
+    return Findings(
+        front=[places[k] for k in pareto.front(points)],
+        knobs={i: found for i, run in enumerate(runs) if (found := _knob(run)) is not None},
+        groups=groups,
+        comparisons=aggregate.compare(groups) if repeated else [],
+    )
+
+
+def _knob(run: Run) -> Knob | None:
+    if run.max_values is None:
+        return None
+    esr = [s.esr or 0.0 for s in run.submodels]
+    return knob(run.max_values, esr, [s.macs or 0.0 for s in run.submodels])
+
+
+def describe(runs: Sequence[Run], findings: Findings, *, name: str, directory: Path) -> Content:
+    """The content of report.json.
+
+    Args:
+        runs: in the order of the page.
+        findings: about them.
+        name: of the sweep or of the run.
+        directory: that the page lies in; links are relative to it.
+    """
+    started = sorted(run.started for run in runs if run.started)
+    on_front = set(findings.front)
+    return {
+        "name": name,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "started": started[0] if started else None,
+        "counts": dict(Counter(run.state for run in runs)),
+        "settings": [d._asdict() for d in differences(runs)],
+        "runs": [
+            _run(run, i, findings.knobs.get(i), on_front, directory) for i, run in enumerate(runs)
+        ],
+        "front": [list(place) for place in findings.front],
+        "knobs": sorted(findings.knobs, key=lambda i: -findings.knobs[i].score),
+        "groups": [_group(group) for group in findings.groups],
+        "comparisons": [{**asdict(c), "differ": c.differ} for c in findings.comparisons],
+    }  # fmt: skip
+
+
+def _run(run: Run, index: int, own_knob: Knob | None, front: set[Place], directory: Path) -> Content:
+    return {
+        "label": run.label,
+        "directory": _relative(run.root, directory),
+        "state": run.state,
+        "reason": run.reason,
+        "seed": run.seed,
+        "settings": {key: value for key, value in run.settings.items() if key != "seed"},
+        "training_id": run.training_id,
+        "reused_from": run.reused_from,
+        "receptive_field": run.receptive_field,
+        "sample_rate": run.sample_rate,
+        "seconds_training": run.seconds_training,
+        "epochs": run.epochs,
+        "started": run.started,
+        "max_values": run.max_values and list(run.max_values),
+        "command": command(run),
+        "cwd": run.cwd,
+        "damages": list(run.damages),
+        "knob": own_knob and {**asdict(own_knob), "score": own_knob.score},
+        "submodels": [
+            {
+                **asdict(s),
+                "esr_db": -quality_db(s.esr) if s.esr and s.esr > 0 else None,
+                "pareto": (index, j) in front,
+            }
+            for j, s in enumerate(run.submodels)
+        ],
+    }
+
+
+def _relative(path: Path, directory: Path) -> str | None:
+    """A relative link; None where there is none (another drive)."""
+    try:
+        return Path(os.path.relpath(path, directory)).as_posix()
+    except ValueError:
+        return None
+
+
+def _group(group: aggregate.Group) -> Content:
+    spreads = [group.spread(i) for i in range(len(group.esr))]
+    return {
+        "key": group.key,
+        "runs": list(group.labels),
+        "n": group.n,
+        "submodels": [
+            {"name": name, "esr": spread and asdict(spread), "seeds": dict(values)}
+            for name, spread, values in zip(group.names, spreads, group.esr, strict=True)
+        ],
+    }
+
+
+def default_order(runs: Sequence[Run], findings: Findings) -> list[int]:
+    """Runs by what people look at first: those on the front, then by their best ESR."""
+    on_front = {i for i, _ in findings.front}
+
+    def rank(i: int) -> tuple[bool, float]:
+        esr = [s.esr for s in runs[i].submodels if s.esr is not None]
+        return i not in on_front, min(esr, default=math.inf)
+
+    return sorted(range(len(runs)), key=rank)
+
+
+# --- report.csv -----------------------------------------------------------------------------------
+
+RUN_COLUMNS = (
+    "label", "state", "reason", "seed", "receptive_field", "sample_rate", "seconds_training", "epochs",
+    "started", "training_id", "reused_from",
+)  # fmt: skip
+SUBMODEL_COLUMNS = (
+    "index", "name", "channels", "parameters", "macs", "esr", "esr_db", "mrstft", "val_loss", "best_epoch",
+    "realtime_factor", "pareto",
+)  # fmt: skip
+
+
+def csv_rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row for every submodel; a run without any has one too. Settings that differ are columns."""
+    keys = [setting["key"] for setting in content["settings"]]
+    rows = []
+    for run in content["runs"]:
+        shared = {name: run[name] for name in RUN_COLUMNS}
+        shared.update({key: run["settings"].get(key) for key in keys})
+        knob_score = run["knob"] and run["knob"]["score"]
+        for submodel in run["submodels"] or [dict.fromkeys(SUBMODEL_COLUMNS)]:
+            own = {f"submodel_{name}": submodel[name] for name in SUBMODEL_COLUMNS}
+            rows.append({**shared, **own, "knob_score_db": knob_score, "command": run["command"]})
+    return rows

@@ -1,0 +1,96 @@
+"""What a report knows of runs: plain records, with None for whatever a run does not say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# A config with dotted keys; a list is one value.
+Settings = Mapping[str, Any]
+
+DONE, FAILED, RUNNING, INTERRUPTED, MISSING = "done", "failed", "running", "interrupted", "missing"
+UNKNOWN = "unknown"  # its status cannot be read
+
+
+@dataclass(frozen=True)
+class Submodel:
+    """One size of a run's model.
+
+    Attributes:
+        index: from small to large.
+        name: for people.
+        suffix: of its columns in metrics.csv, such as ``_packed_0``.
+        channels: as text.
+        parameters: number of weights.
+        macs: multiply-accumulates per sample.
+        esr: error-to-signal ratio of the validation part.
+        mrstft: of the same.
+        val_loss: that selected its weights.
+        best_epoch: where they come from, counted from 0.
+        realtime_factor: seconds of audio per second of computation, as summary.json measured it.
+    """
+
+    index: int
+    name: str
+    suffix: str = ""
+    channels: str | None = None
+    parameters: int | None = None
+    macs: float | None = None
+    esr: float | None = None
+    mrstft: float | None = None
+    val_loss: float | None = None
+    best_epoch: int | None = None
+    realtime_factor: float | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run directory, or a job that a sweep has not begun.
+
+    Attributes:
+        root: the directory; for a missing job the one it would have.
+        label: unique on the page.
+        state: one of the words above.
+        reason: why it failed; None otherwise.
+        settings: the config with dotted keys, and the chosen option of each group by its name.
+        config: the config as it is nested; empty where there is none.
+        overrides: what followed ``namexp.train``; None where that was not kept.
+        cwd: the directory it was started in, to which relative paths refer.
+        seed: of the config.
+        training_id: that runs share whose weights must be the same.
+        reused_from: the run whose training this one took over, as summary.json says it.
+        group: that runs share which differ in nothing but the seed; None without a config.
+        receptive_field: R in samples.
+        sample_rate: Hz.
+        seconds_training: of the training that it did or took over.
+        epochs: that were finished.
+        started: ISO 8601.
+        submodels: from small to large; empty before there is a summary.
+        max_values: thresholds of the quality knob, the last is 1.0; None where there is no knob.
+        curves: metric to (epoch, value) points, epochs counted from 1.
+        damages: files that could not be read, one line each.
+    """
+
+    root: Path
+    label: str
+    state: str = UNKNOWN
+    reason: str | None = None
+    settings: Settings = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    overrides: tuple[str, ...] | None = None
+    cwd: str | None = None
+    seed: int | None = None
+    training_id: str | None = None
+    reused_from: str | None = None
+    group: str | None = None
+    receptive_field: int | None = None
+    sample_rate: int | None = None
+    seconds_training: float | None = None
+    epochs: int | None = None
+    started: str | None = None
+    submodels: tuple[Submodel, ...] = ()
+    max_values: tuple[float, ...] | None = None
+    curves: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    damages: tuple[str, ...] = ()

@@ -1,0 +1,72 @@
+"""Which settings tell runs apart, and the command that repeats one."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from namexp.comparison.records import MISSING, Run
+
+# Shown in columns of their own, or true of every two runs.
+OWN_COLUMNS = ("seed",)
+SHOWN_WITHOUT_OVERRIDES = 6
+
+_ABSENT = object()
+
+
+class Difference(NamedTuple):
+    """A setting whose value is not the same in all runs.
+
+    Attributes:
+        key: dotted, or the name of a group whose chosen option differs.
+        chosen: whether somebody set it, rather than that it follows from something else.
+    """
+
+    key: str
+    chosen: bool
+
+
+def differences(runs: Sequence[Run]) -> list[Difference]:
+    """What differs between the runs, the settings that somebody chose first.
+
+    A job that never began is known by its overrides only: what they do not name does not count as
+    different. With no overrides anywhere the first few settings count as chosen.
+    """
+    keys = dict.fromkeys(key for run in runs for key in run.settings if key not in OWN_COLUMNS)
+    known = [run for run in runs if run.state != MISSING and run.config]
+    named = {name for run in runs for name in _named(run)}
+    found = [Difference(key, key in named) for key in keys if _differs(key, known, runs)]
+    if not any(d.chosen for d in found):
+        return [Difference(d.key, i < SHOWN_WITHOUT_OVERRIDES) for i, d in enumerate(found)]
+    return sorted(found, key=lambda difference: not difference.chosen)
+
+
+def _differs(key: str, known: Sequence[Run], runs: Sequence[Run]) -> bool:
+    values = [_plain(run.settings.get(key, _ABSENT)) for run in known]
+    values += [_plain(r.settings[key]) for r in runs if r not in known and key in r.settings]
+    return any(value != values[0] for value in values)
+
+
+def _plain(value: Any) -> str:
+    """As text without blanks and case: a sweep's override says ``[2,5]`` and ``False``."""
+    return str(value).replace(" ", "").lower() if value is not _ABSENT else "\0"
+
+
+def _named(run: Run) -> list[str]:
+    return [override.split("=", 1)[0].lstrip("+~") for override in run.overrides or ()]
+
+
+def command(run: Run) -> str | None:
+    """The command line that trains this run again; None where its overrides were not kept.
+
+    For a job of a sweep the overrides are those of the job. The seed is always said, so that the
+    command outlives another default. ``hydra.*`` settings are left out: the new run gets a
+    directory of its own; and ``sweep=``, whose choices the job's overrides hold.
+    """
+    if run.overrides is None:
+        return None
+    words = [o for o in run.overrides if not o.startswith(("hydra.", "hydra/", "sweep="))]
+    if run.seed is not None and "seed" not in _named(run):
+        words.append(f"seed={run.seed}")
+    return shlex.join(["python", "-m", "namexp.train", *words])

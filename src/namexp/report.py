@@ -1,0 +1,44 @@
+"""``python -m namexp.report PATHS… [-o DIR]``: runs side by side on one HTML page."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from namexp.door import guarded
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m namexp.report",
+        description="Compare runs: a table, charts, learning curves, sound, repeated seeds and the "
+        "command that repeats each run, in one page (report.html, with report.csv and report.json "
+        "beside it). Runs that failed, were interrupted, are at work or were never begun are listed too.",
+    )
+    parser.add_argument(
+        "paths", type=Path, nargs="+", metavar="PATH", help="a run directory, or one that holds some below it"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="where the files go (default: the first PATH)"
+    )
+    return parser.parse_args()
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from namexp.comparison.page import write_report
+
+    page = write_report(arguments.paths, arguments.output)
+    relative = os.path.relpath(page)
+    print(f"report  {page if relative.startswith('..') else relative}")
+
+
+def main() -> int:
+    """The command."""
+    arguments = _arguments()
+    return guarded("namexp.report", lambda: _report(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
