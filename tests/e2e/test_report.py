@@ -295,9 +295,9 @@ def test_runs_without_anything_to_show(open_page: Callable[..., Any], tmp_path: 
     (tmp_path / "2").mkdir()
     (tmp_path / "2" / "status.json").write_text("{")
     page = open_page(write_report([tmp_path]))
-    assert column(page, "state") == ["failed", "running", "unknown"]
+    assert column(page, "state") == ["failed", "interrupted", "unknown"]
     assert "No run has been scored yet." in page.inner_text("#scatter")
-    assert page.locator("#curves path.line").count() == 2, "the running one has learned something"
+    assert page.locator("#curves path.line").count() == 2, "what was cut off has learned something"
 
 
 def test_a_sweep_of_which_no_job_has_begun(open_page: Callable[..., Any], tmp_path: Path) -> None:
