@@ -33,6 +33,8 @@ from namexp.schema.experiment import ExperimentConfig
 from namexp.schema.playability import notices
 from namexp.scoring import score, summarise
 from namexp.tasks.optimisation import check_optimisation
+from namexp.tracked import tell_outcome, tracked
+from namexp.tracking.opening import check_tracking
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +65,7 @@ def run(config: ExperimentConfig, resolved: Mapping[str, Any], run_dir: Path) ->
     """
     check_hardware(config.trainer)
     check_optimisation(config.optimizer, config.scheduler)
+    check_tracking(config.logger)
     layout = RunLayout(run_dir)
     result: RunResult | None = None
     try:
@@ -80,9 +83,10 @@ def _train_and_export(config: ExperimentConfig, resolved: Mapping[str, Any], lay
     training = _prepare(config, resolved, layout)
     write_text(layout.config, OmegaConf.to_yaml(OmegaConf.create(dict(resolved))))
     _announce(training)
-    fitted = fit(training)
-    with finishing("the export") as interruption:
-        summary = _finish(training, fitted)
+    with tracked(training) as training:
+        fitted = fit(training)
+        with finishing("the export") as interruption:
+            summary = _finish(training, fitted)
     return RunResult(layout, summary, fitted.interrupted or interruption.requested)
 
 
@@ -162,6 +166,7 @@ def _finish(training: Training, fitted: Fitted) -> dict[str, Any]:
     _export(training, summary)
     if config.callbacks.plots:
         _draw(training, predictions, summary)
+    tell_outcome(training, summary, predictions, interrupted=fitted.interrupted)
     return summary
 
 

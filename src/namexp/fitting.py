@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytorch_lightning as pl
@@ -16,10 +16,12 @@ import torch
 from pytorch_lightning.loggers import Logger
 
 from namexp.atomic import write_atomically
+from namexp.callbacks.audio_preview import AudioPreview
 from namexp.callbacks.best_submodel import BestSubmodels
 from namexp.callbacks.checkpoints import Checkpoints
 from namexp.callbacks.progress import TrainingProgress
 from namexp.callbacks.stopping import SilenceCheck, StopEarly
+from namexp.data.excerpt import choose_excerpt
 from namexp.data.module import CaptureDataModule
 from namexp.data.recordings import Recordings
 from namexp.errors import UserError
@@ -30,6 +32,7 @@ from namexp.schema.experiment import ExperimentConfig
 from namexp.schema.training import TrainerConfig
 from namexp.tasks.capture import CaptureTask
 from namexp.tracking.csv_logger import MetricsCsvLogger
+from namexp.tracking.tracker import Tracker, TrackerLogger, Untracked
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +55,7 @@ class Training:
         network: what learns.
         layout: where everything goes.
         description: plain values from which a checkpoint rebuilds the network.
+        tracker: what it is told to, besides metrics.csv.
     """
 
     config: ExperimentConfig
@@ -60,6 +64,7 @@ class Training:
     network: Network
     layout: RunLayout
     description: dict[str, Any]
+    tracker: Tracker = field(default_factory=Untracked)
 
 
 @dataclass(frozen=True)
@@ -143,11 +148,6 @@ def _run(trainer: pl.Trainer, task: CaptureTask, data: CaptureDataModule, traini
             write_atomically(last, lambda path: trainer.save_checkpoint(path))
         log.info("interrupted: exporting the best weights so far")
         return True
-    finally:
-        if training.config.logger.kind == "wandb":
-            from namexp.tracking.wandb_logger import finish_wandb
-
-            finish_wandb()
     return False
 
 
@@ -199,6 +199,7 @@ def _callbacks(training: Training) -> list[pl.Callback]:
             return {"namexp": about, "state_dict": wavenets[i].state_dict()}
 
         callbacks.insert(0, BestSubmodels(layout, network.names, content))
+    callbacks += _preview(training)
     settings = training.config.callbacks
     callbacks.append(StopEarly(stop_at_esr=settings.stop_at_esr, patience=settings.patience))
     if settings.progress:
@@ -206,18 +207,21 @@ def _callbacks(training: Training) -> list[pl.Callback]:
     return callbacks
 
 
+def _preview(training: Training) -> list[pl.Callback]:
+    every = training.config.logger.audio_every_n_validations
+    if not training.tracker.active or every is None:
+        return []
+    excerpt = choose_excerpt(
+        training.recordings,
+        receptive_field=training.config.plan.receptive_field,
+        seconds=training.config.logger.audio_seconds,
+    )
+    return [AudioPreview(training.tracker, excerpt, every_n_validations=every)]
+
+
 def _loggers(training: Training) -> list[Logger]:
     config, layout = training.config, training.layout
     loggers: list[Logger] = [MetricsCsvLogger(layout.metrics, steps=config.logger.kind != "none")]
-    if config.logger.kind == "wandb":
-        from namexp.tracking.wandb_logger import build_wandb_logger
-
-        loggers.append(
-            build_wandb_logger(
-                config.logger,
-                run_dir=layout.root,
-                resolved=dict(training.resolved),
-                tags=[config.plan.kind],
-            )
-        )
+    if training.tracker.active:
+        loggers.append(TrackerLogger(training.tracker))
     return loggers
