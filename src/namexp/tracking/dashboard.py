@@ -94,13 +94,13 @@ def save(workspace: ws.Workspace) -> str:
     """
     from namexp.tracking.wandb_tracker import check_credentials
 
-    check_credentials()
+    check_credentials("the dashboard", instead="--dry-run")
     try:
         workspace.save()
     except Exception as error:  # GraphQL, HTTP and W&B have many kinds
         raise UserError(
-            f"{workspace.entity}/{workspace.project}: W&B does not take the dashboard: {one_line(error)}; check "
-            "--entity and --project, or look at it with --dry-run."
+            f"{workspace.entity}/{workspace.project}: W&B does not take the dashboard: {one_line(error)}; "
+            "check --entity and --project, or look at it with --dry-run."
         ) from None
     return str(workspace.url)
 
@@ -148,8 +148,8 @@ def _developments(name: str, suffixes: Sequence[str]) -> list[Any]:
     return panels + [_line(key, [key], log=True) for key in together]
 
 
-def _line(title: str, metrics: list[str], *, log: bool) -> Any:
-    return wr.LinePlot(title=title, x=keys.STEP, y=metrics, log_y=log, max_runs_to_show=MAX_RUNS)
+def _line(title: str, metrics: Sequence[str], *, log: bool) -> Any:
+    return wr.LinePlot(title=title, x=keys.STEP, y=list(metrics), log_y=log, max_runs_to_show=MAX_RUNS)
 
 
 def _sound(suffixes: Sequence[str]) -> Iterator[Any]:

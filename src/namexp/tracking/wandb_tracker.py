@@ -123,8 +123,12 @@ class WandbTracker(Tracker):
         self.run.finish(exit_code=INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1)
 
 
-def check_credentials() -> None:
+def check_credentials(purpose: str = "logger.mode (= online)", instead: str = "logger.mode=offline") -> None:
     """There must be an account to log in with: W&B would ask for one in the middle of things.
+
+    Args:
+        purpose: what needs it.
+        instead: what does not.
 
     Raises:
         UserError: neither the environment, nor the settings of W&B, nor a .netrc has a key.
@@ -134,8 +138,8 @@ def check_credentials() -> None:
     if settings.api_key or any(os.environ.get(name) for name in named) or _in_netrc(settings.base_url):
         return
     raise UserError(
-        f"logger.mode (= online): there is no W&B API key for {settings.base_url}; run `wandb login`, set "
-        "WANDB_API_KEY, or use logger.mode=offline."
+        f"{purpose}: there is no W&B API key for {settings.base_url}; run `wandb login`, set "
+        f"WANDB_API_KEY, or use {instead}."
     )
 
 
