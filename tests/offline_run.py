@@ -38,7 +38,7 @@ class OfflineRun:
         """The file of a sound, picture or table."""
         return self.folder / "files" / media["path"]
 
-    def keys(self) -> set[str]:
+    def logged_keys(self) -> set[str]:
         """Every key of history, summary and config."""
         return {key for row in self.history for key in row} | set(self.summary) | set(self.config)
 
