@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,9 +45,18 @@ class OfflineRun:
 
 
 def offline_runs(run_dir: Path) -> list[OfflineRun]:
-    """All runs that were written below a run directory, oldest first."""
+    """All runs that were written below a run directory, oldest first, and closed.
+
+    W&B writes in a process of its own: the end of a file may come a little after ``finish``.
+    """
     folders = sorted((run_dir / "wandb").glob("offline-run-*"))
-    return [_read(folder) for folder in folders]
+    deadline = time.monotonic() + 60
+    while True:
+        found = [_read(folder) for folder in folders]
+        if all(run.exit_code is not None for run in found):
+            return found
+        assert time.monotonic() < deadline, f"a run in {run_dir} was never closed"
+        time.sleep(0.05)
 
 
 def _read(folder: Path) -> OfflineRun:

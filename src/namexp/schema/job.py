@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import ListConfig, OmegaConf
 
 from namexp.errors import UserError, one_line
@@ -37,11 +38,21 @@ def job_of(run_dir: Path) -> Job:
     run_dir = run_dir.resolve()
     for above in run_dir.parents[:2]:
         if (above / "multirun.yaml").is_file():
-            shared = _texts(above / "multirun.yaml", "hydra.overrides.task")
+            fixed = _fixed_keys(_texts(above / "multirun.yaml", "hydra.overrides.task"))
             own = _texts(run_dir / ".hydra" / "overrides.yaml", None)
-            choices = tuple(override for override in own if override not in shared)
+            choices = tuple(text for text in own if _key(text) not in fixed)
             return Job(above, run_dir.relative_to(above).as_posix(), choices)
     return Job(None, None, ())
+
+
+def _fixed_keys(overrides: list[str]) -> set[str]:
+    """What every job of the sweep is given alike."""
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    return {_key(override.input_line or "") for override in parsed if not override.is_sweep_override()}
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~")
 
 
 def _texts(path: Path, place: str | None) -> list[str]:

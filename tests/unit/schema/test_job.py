@@ -15,9 +15,12 @@ def _sweep(root: Path, subdir: str) -> Path:
     (run / ".hydra").mkdir(parents=True)
     (root / "plexi" / "multirun.yaml").write_text(
         "hydra:\n  overrides:\n    task:\n    - seed=0,1\n    - logger=wandb\n"
+        "    - '+model.x={a: 1}'\n    - 'optimizer.lr=interval(0.1,1)'\n"
         "    - 'model.channels=[2,4],[3,8]'\nseed: 0\nmissing: ${nowhere}\n"
     )
-    (run / ".hydra" / "overrides.yaml").write_text("- seed=1\n- logger=wandb\n- model.channels=[3,8]\n")
+    (run / ".hydra" / "overrides.yaml").write_text(
+        "- seed=1\n- logger=wandb\n- '+model.x={a:1}'\n- model.channels=[3,8]\n"  # as Hydra writes them
+    )
     return run
 
 
