@@ -266,6 +266,36 @@ def test_a_dashboard_that_cannot_be_is_one_line(folder: Path, arguments: list[st
     assert expected in failed.stderr
 
 
+@pytest.mark.parametrize(
+    ("model", "suffixes"),
+    [(["model=wavenet_nano", "model.channels=4"], [""]),
+     (["model=slimmable", "model.channels=[2,4]"], ["_channels_2", "_channels_4"])],
+    ids=["wavenet", "slimmable"],
+)  # fmt: skip
+def test_the_same_holds_for_one_size_and_for_many(
+    folder: Path, tmp_path: Path, model: list[str], suffixes: list[str]
+) -> None:
+    small = [o for o in SMALL if not o.startswith(("model=", "model.channels", "export"))]
+    finished = subprocess.run(
+        [sys.executable, "-m", "namexp.train", *model, *small, f"hydra.run.dir={tmp_path / 'run'}",
+         "data.input=x.wav", "data.target=y.wav", "logger=wandb", "logger.project=amps", "logger.group=g"],
+        cwd=folder, env=_environment(folder), capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stderr
+    (run,) = offline_runs(tmp_path / "run")
+    printed = _dashboard(folder, "--entity", "me", "--dry-run", str(tmp_path / "run"))
+    specification = json.loads(printed.stdout)
+    assert specification["project"] == "amps"
+    assert specification["spec"]["section"]["runSets"][0]["filters"]["filters"][0]["value"] == "g"
+    named = set(_named_keys(specification))
+    assert named <= run.logged_keys()
+    assert {f"{k}{s}" for k in ("ESR", "audio/prediction", "model/macs_per_sample") for s in suffixes} < named
+    files = {a.type: {c.path for c in a.manifest.contents} for a in run.artifacts}
+    assert files["checkpoint"] == {"best.ckpt"}
+    (table,) = run.values("submodels")
+    assert len(json.loads(run.file(table).read_text())["data"]) == len(suffixes)
+
+
 # --- without a fit --------------------------------------------------------------------------------
 
 
@@ -300,9 +330,9 @@ def test_a_job_that_takes_over_a_training_is_a_run_too(
     assert again.summary["reused_from"] == "../0"
     assert again.values("ESR_packed_0") == run.values("ESR_packed_0")
     assert len(again.values("submodels")) == 1
-    kept = {a.type: [c.path for c in a.manifest.contents] for a in again.artifacts}
-    assert kept["model"] == ["model.nam", "summary.json", "config.yaml"]
-    assert kept["checkpoint"] == ["packed_best.json"]
+    kept = {a.type: {c.path for c in a.manifest.contents} for a in again.artifacts}
+    assert kept["model"] == {"model.nam", "summary.json", "config.yaml"}
+    assert kept["checkpoint"] == {"packed_best.json"}
 
 
 # --- other loggers --------------------------------------------------------------------------------

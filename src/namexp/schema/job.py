@@ -45,6 +45,30 @@ def job_of(run_dir: Path) -> Job:
     return Job(None, None, ())
 
 
+@dataclass(frozen=True)
+class LoggedAs:
+    """Under which names W&B has a run; None where its own choice holds."""
+
+    project: str | None
+    entity: str | None
+    group: str | None
+
+
+def logged_as(run_dir: Path) -> LoggedAs:
+    """What config.yaml says, and for the group of a sweep's job the name of the sweep directory.
+
+    Raises:
+        UserError: one of the files is damaged.
+    """
+    logger = _found(run_dir / "config.yaml", "logger") or {}
+    group, job = logger.get("group"), job_of(run_dir)
+    return LoggedAs(
+        project=logger.get("project"),
+        entity=logger.get("entity"),
+        group=group or (job.sweep.name if job.sweep else None),
+    )
+
+
 def _fixed_keys(overrides: list[str]) -> set[str]:
     """What every job of the sweep is given alike."""
     parsed = OverridesParser.create().parse_overrides(overrides)
@@ -57,11 +81,16 @@ def _key(override: str) -> str:
 
 def _texts(path: Path, place: str | None) -> list[str]:
     """A list of texts in a YAML file; empty where there is none."""
+    found = _found(path, place)
+    return [str(item) for item in found] if isinstance(found, ListConfig) else []
+
+
+def _found(path: Path, place: str | None) -> Any:
+    """What a YAML file says at a place; None where there is none."""
     if not path.is_file():
-        return []
+        return None
     try:
         tree: Any = OmegaConf.load(path)
-        found = tree if place is None else OmegaConf.select(tree, place)
+        return tree if place is None else OmegaConf.select(tree, place)
     except Exception as error:  # YAML has many kinds of errors
         raise UserError(f"{path}: cannot be read: {one_line(error)}.") from None
-    return [str(item) for item in found] if isinstance(found, ListConfig) else []

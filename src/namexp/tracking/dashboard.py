@@ -10,6 +10,7 @@ from typing import Any
 from namexp.errors import UserError, one_line
 from namexp.runs.files import read_json
 from namexp.runs.layout import RunLayout
+from namexp.schema.job import logged_as
 from namexp.tracking import keys
 
 try:
@@ -30,10 +31,14 @@ class Runs:
     """Which runs a dashboard shows.
 
     Attributes:
+        project: that they are in; None: not known.
+        entity: that the project belongs to; None: not known.
         group: of the runs; None for all of the project.
         suffixes: of their submodels' metrics, from small to large.
     """
 
+    project: str | None
+    entity: str | None
     group: str | None
     suffixes: tuple[str, ...]
 
@@ -47,31 +52,45 @@ def runs_in(folder: Path) -> Runs:
     """What a run directory or a sweep directory holds.
 
     Raises:
-        UserError: no finished run is there.
+        UserError: no finished run is there, or its runs do not belong together.
     """
-    summaries = [folder] if RunLayout(folder).summary.exists() else _jobs(folder)
-    if not summaries:
+    runs = [folder] if RunLayout(folder).summary.exists() else _jobs(folder)
+    if not runs:
         raise UserError(f"{folder}: holds no summary.json, nor does a directory in it; give a finished run.")
-    entries = [e for run in summaries for e in read_json(RunLayout(run).summary)["submodels"]]
+    names = {logged_as(run) for run in runs}
+    if len(names) > 1:
+        found = "; ".join(sorted(map(str, names)))
+        raise UserError(
+            f"{folder}: its runs were logged under several names ({found}); give --project, --group and "
+            "--submodels instead."
+        )
+    (name,) = names
+    entries = [entry for run in runs for entry in read_json(RunLayout(run).summary)["submodels"]]
     suffixes = dict.fromkeys(entry["metric_suffix"] for entry in entries)
-    return Runs(None if summaries == [folder] else folder.resolve().name, tuple(suffixes))
+    return Runs(name.project, name.entity, name.group, tuple(suffixes))
 
 
 def _jobs(folder: Path) -> list[Path]:
-    jobs = sorted(path.parent for path in folder.glob("*/summary.json"))
+    jobs = (path.parent for path in folder.glob("*/summary.json"))
     return sorted(jobs, key=lambda path: (len(path.name), path.name))  # 2 comes before 10
 
 
-def build_workspace(*, entity: str, project: str, runs: Runs) -> ws.Workspace:
-    """The dashboard, not saved yet: neither network nor account is needed."""
-    filters = [] if runs.group is None else [ws.Metric("Group") == runs.group]
-    suffixes = runs.suffixes
+def build_workspace(*, entity: str, project: str, group: str | None, suffixes: Sequence[str]) -> ws.Workspace:
+    """The dashboard, not saved yet: neither network nor account is needed.
+
+    Args:
+        entity: user or team.
+        project: where the runs are.
+        group: of the runs; None for all of the project.
+        suffixes: of their submodels' metrics, from small to large.
+    """
+    filters = [] if group is None else [ws.Metric("Group") == group]
     columns = [f"summary:{keys.exported('ESR', s)}" for s in suffixes]
     columns += [f"summary:{keys.model_fact(keys.MACS_PER_SAMPLE, s)}" for s in suffixes]
     return ws.Workspace(
         entity=entity,
         project=project,
-        name=f"namexp {runs.group or project}",
+        name=f"namexp {group or project}",
         sections=list(_sections(suffixes)),
         settings=ws.WorkspaceSettings(x_axis=keys.STEP, max_runs=MAX_RUNS),
         runset_settings=ws.RunsetSettings(filters=filters, pinned_columns=columns),

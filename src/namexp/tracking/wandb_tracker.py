@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import netrc
 import os
@@ -19,6 +20,8 @@ from namexp.runs.layout import RunLayout
 from namexp.schema.training import LoggerConfig
 from namexp.tracking import keys
 from namexp.tracking.tracker import Clip, RunDescription, Tracker
+
+log = logging.getLogger(__name__)
 
 INIT_TIMEOUT_SECONDS = 10
 INTERRUPTED = 130
@@ -47,6 +50,7 @@ class WandbTracker(Tracker):
                 "logger.mode=offline."
             ) from None
         write_text(about.layout.wandb_id, f"{self.run.id}\n")
+        log.info("W&B run: %s", self.run.url or f"offline, upload it with: wandb sync {self._folder()}")
         self._define_axes(about.suffixes)
         self.summarise(about.summary)
 
@@ -72,6 +76,9 @@ class WandbTracker(Tracker):
                 disable_git=True, disable_code=True, x_save_requirements=False,
             ),
         )  # fmt: skip
+
+    def _folder(self) -> str:
+        return str(Path(self.run.dir).parent)  # run.dir is that of its files
 
     def _define_axes(self, suffixes: Sequence[str]) -> None:
         run = self.run

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from namexp.errors import UserError
-from namexp.schema.job import Job, job_of
+from namexp.schema.job import Job, LoggedAs, job_of, logged_as
 
 
 def _sweep(root: Path, subdir: str) -> Path:
@@ -48,3 +48,12 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"multirun.yaml: cannot be read: ") as caught:
         job_of(run)
     assert "\n" not in str(caught.value)
+
+
+def test_a_run_is_logged_under_the_names_of_its_config(tmp_path: Path) -> None:
+    run = _sweep(tmp_path, "0")
+    assert logged_as(run) == LoggedAs(None, None, "plexi")
+    (run / "config.yaml").write_text("logger: {project: amps, entity: me, group: null}\n")
+    assert logged_as(run) == LoggedAs("amps", "me", "plexi")
+    (run / "config.yaml").write_text("logger: {project: amps, entity: null, group: mine}\n")
+    assert logged_as(run) == LoggedAs("amps", None, "mine")

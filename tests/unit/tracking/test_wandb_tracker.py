@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import wandb
+from pytorch_lightning.utilities import rank_zero_only
 
 from namexp.audio.wav import read_wav
 from namexp.errors import UserError
@@ -207,6 +208,16 @@ def test_a_server_that_does_not_answer_is_refused(
     assert str(caught.value).startswith("logger.mode (= online): W&B does not start: ")
     assert "\n" not in str(caught.value)
     assert not about.layout.wandb_id.exists()
+
+
+def test_only_the_first_process_of_several_tells(
+    logger_config: Config, description: Describe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rank_zero_only, "rank", 1)
+    about = description("first")
+    with open_tracker(logger_config("wandb"), about) as tracker:
+        assert isinstance(tracker, Untracked)
+    assert list(about.layout.root.iterdir()) == []
 
 
 @pytest.mark.parametrize(("kind", "mode"), [("wandb", "disabled"), ("csv", "offline"), ("none", "offline")])
