@@ -99,7 +99,7 @@ def _records(content: bytes) -> Iterator[Any]:
             position += left
             continue
         _, length, kind = struct.unpack_from("<IHB", content, position)
-        if kind == 0:
+        if kind == 0 or position + 7 + length > len(content):  # not written yet
             return
         collected += content[position + 7 : position + 7 + length]
         position += 7 + length

@@ -6,13 +6,12 @@ Letters: S submodels, L samples, R receptive field.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from numpy.typing import NDArray
 
 from namexp.audio.level import db, rms
+from namexp.audio.wav import Samples
 from namexp.data.excerpt import Excerpt
 from namexp.models.network import Network
 from namexp.models.streaming import respond
@@ -48,12 +47,13 @@ class AudioPreview(pl.Callback):
         self._tracker.audio(clips, trainer.global_step)
 
 
-def played_excerpt(network: Network, excerpt: Excerpt) -> NDArray[Any]:
+def played_excerpt(network: Network, excerpt: Excerpt) -> Samples:
     """(S, L) what the network makes of the excerpt, in full precision, at the level of training."""
     parameter = next(network.parameters())
     x = torch.from_numpy(excerpt.context)[None].to(parameter.device, parameter.dtype)
     with torch.autocast(parameter.device.type, enabled=False):
-        return respond(network, x)[0].float().cpu().numpy()
+        played: Samples = respond(network, x)[0].float().cpu().numpy()
+    return played
 
 
 def recording_clips(excerpt: Excerpt) -> dict[str, Clip]:
@@ -66,7 +66,7 @@ def recording_clips(excerpt: Excerpt) -> dict[str, Clip]:
 
 
 def submodel_clips(
-    excerpt: Excerpt, played: Sequence[Any] | NDArray[Any], suffixes: Sequence[str], names: Sequence[str]
+    excerpt: Excerpt, played: Samples, suffixes: Sequence[str], names: Sequence[str]
 ) -> dict[str, Clip]:
     """Prediction and prediction - target of every submodel, at the level of the recording.
 

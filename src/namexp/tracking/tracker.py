@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
+from namexp.audio.wav import Samples
 from namexp.runs.layout import RunLayout
-
-Samples = NDArray[np.float32]
 
 
 class Clip(NamedTuple):

@@ -50,7 +50,7 @@ class WandbTracker(Tracker):
                 "logger.mode=offline."
             ) from None
         write_text(about.layout.wandb_id, f"{self.run.id}\n")
-        log.info("W&B run: %s", self.run.url or f"offline, upload it with: wandb sync {self._folder()}")
+        self._announce()
         self._define_axes(about.suffixes)
         self.summarise(about.summary)
 
@@ -77,8 +77,10 @@ class WandbTracker(Tracker):
             ),
         )  # fmt: skip
 
-    def _folder(self) -> str:
-        return str(Path(self.run.dir).parent)  # run.dir is that of its files
+    def _announce(self) -> None:
+        folder = Path(self.run.dir).parent  # run.dir is that of its files
+        where = f"offline, upload it with: wandb sync {folder}" if self.run.offline else self.run.url
+        log.info("W&B run: %s", where)
 
     def _define_axes(self, suffixes: Sequence[str]) -> None:
         run = self.run
