@@ -9,32 +9,34 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 
 from namexp.callbacks.interruption import finishing
 from namexp.comparison.picture import draw_comparison
+from namexp.continuing import check_more_to_do, check_same_training, continued_progress, is_done
 from namexp.data.recordings import Recordings, load_recordings
 from namexp.errors import UserError
-from namexp.exporting import (
-    assemble,
-    load_best,
-    save_verified,
-    training_metadata,
-)
+from namexp.exporting import assemble, save_verified, training_metadata
 from namexp.fitting import Fitted, Training, check_hardware, fit, torch_settings
+from namexp.initial import load_initial, start_from
 from namexp.losses.spectral import Mrstft
 from namexp.models.build import build_network
 from namexp.models.wavenet import SlimmableWaveNet
 from namexp.runs.entry import entered
-from namexp.runs.files import write_json, write_text
+from namexp.runs.files import read_json, write_json, write_text
+from namexp.runs.identity import training_id
 from namexp.runs.layout import RunLayout
+from namexp.runs.sharing import SharedTrainings, adopt
 from namexp.schema.experiment import ExperimentConfig
 from namexp.schema.playability import notices
+from namexp.schema.resuming import AUTO
 from namexp.scoring import score, summarise
 from namexp.tasks.optimisation import check_optimisation
 from namexp.tracked import tell_outcome, tracked
 from namexp.tracking.opening import check_tracking
+from namexp.weights import load_best, load_checkpoint, load_network_state, load_progress
 
 log = logging.getLogger(__name__)
 
@@ -45,16 +47,26 @@ class RunResult:
 
     run: RunLayout
     summary: dict[str, Any]
-    interrupted: bool
+    interrupted: bool = False
 
 
-def run(config: ExperimentConfig, resolved: Mapping[str, Any], run_dir: Path) -> RunResult:
+def run(
+    config: ExperimentConfig,
+    resolved: Mapping[str, Any],
+    run_dir: Path,
+    *,
+    resume: str | None = None,
+    sweep: Path | None = None,
+) -> RunResult:
     """Train, score and export.
 
     Args:
         config: checked.
         resolved: the same as plain values; kept as config.yaml.
         run_dir: created if need be.
+        resume: None: the directory must be unused. ``"auto"``: the same training, begun there, is
+            continued, and one that is done is left as it is. Else: whatever lies there is continued.
+        sweep: the directory whose jobs share their trainings; None: this run trains for itself.
 
     Returns:
         What came out; after Ctrl-C what could be exported, with ``interrupted`` set.
@@ -67,10 +79,17 @@ def run(config: ExperimentConfig, resolved: Mapping[str, Any], run_dir: Path) ->
     check_optimisation(config.optimizer, config.scheduler)
     check_tracking(config.logger)
     layout = RunLayout(run_dir)
+    if resume == AUTO:
+        check_same_training(layout, resolved)
+        if is_done(layout):
+            log.info("%s: is done already", layout.root)
+            return RunResult(layout, read_json(layout.summary))
+    elif resume is not None:
+        check_more_to_do(layout, resolved)
     result: RunResult | None = None
     try:
-        with entered(layout), torch_settings(config.trainer):
-            result = _train_and_export(config, resolved, layout)
+        with entered(layout, resume=resume is not None), torch_settings(config.trainer):
+            result = _train_and_export(config, resolved, layout, sweep)
             if result.interrupted:
                 raise KeyboardInterrupt  # so that the status says it
     except KeyboardInterrupt:
@@ -79,15 +98,37 @@ def run(config: ExperimentConfig, resolved: Mapping[str, Any], run_dir: Path) ->
     return result
 
 
-def _train_and_export(config: ExperimentConfig, resolved: Mapping[str, Any], layout: RunLayout) -> RunResult:
+def _train_and_export(
+    config: ExperimentConfig, resolved: Mapping[str, Any], layout: RunLayout, sweep: Path | None
+) -> RunResult:
     training = _prepare(config, resolved, layout)
     write_text(layout.config, OmegaConf.to_yaml(OmegaConf.create(dict(resolved))))
     _announce(training)
     with tracked(training) as training:
-        fitted = fit(training)
+        fitted = _fit_or_share(training, sweep)
         with finishing("the export") as interruption:
             summary = _finish(training, fitted)
     return RunResult(layout, summary, fitted.interrupted or interruption.requested)
+
+
+def _fit_or_share(training: Training, sweep: Path | None) -> Fitted:
+    """Train, unless a job of the sweep has trained the same."""
+    if sweep is None:
+        return fit(training)
+    shared = SharedTrainings(sweep)
+    with shared.turn(training.training_id, training.layout) as source:
+        if source is not None:
+            log.info("the training is that of %s", source.root)
+            reused_from = adopt(source, training.layout)
+            progress = load_progress(training.layout)
+            assert progress is not None
+            # what has no best keeps the last weights, as after a fit
+            load_network_state(training.network, load_checkpoint(training.layout.last_checkpoint))
+            return Fitted(progress.finished_epochs, progress.seconds, reused_from=reused_from)
+        fitted = fit(training)
+        if not fitted.interrupted:
+            shared.announce(training.training_id, training.layout)
+        return fitted
 
 
 # --- before the training --------------------------------------------------------------------------
@@ -99,13 +140,22 @@ def _prepare(config: ExperimentConfig, resolved: Mapping[str, Any], layout: RunL
     if recordings.embedded:
         log.info("no data.input is given: training on the embedded recording (a synthesised guitar and amp)")
     pl.seed_everything(config.seed, verbose=False)
+    progress = continued_progress(config, recordings, layout)
+    network = build_network(config.plan, seed=config.seed)
+    initial_sha256 = progress.initial_sha256 if progress else None
+    if config.init_from is not None and progress is None:
+        initial = load_initial(config.init_from, network)
+        start_from(network, initial, recordings.target_scale)
+        initial_sha256 = initial.sha256
     return Training(
         config=config,
         resolved=resolved,
         recordings=recordings,
-        network=build_network(config.plan, seed=config.seed),
+        network=network,
         layout=layout,
-        description=_description(config, resolved, recordings),
+        description=_description(config, resolved, recordings, initial_sha256),
+        training_id=training_id(resolved, recordings.sha256, initial_sha256),
+        progress=progress,
     )
 
 
@@ -121,7 +171,10 @@ def _check_scorable(config: ExperimentConfig, recordings: Recordings) -> None:
 
 
 def _description(
-    config: ExperimentConfig, resolved: Mapping[str, Any], recordings: Recordings
+    config: ExperimentConfig,
+    resolved: Mapping[str, Any],
+    recordings: Recordings,
+    initial_sha256: str | None,
 ) -> dict[str, Any]:
     """What a checkpoint needs to be played by itself: plain values only."""
     return {
@@ -130,6 +183,9 @@ def _description(
         "seed": config.seed,
         "sample_rate": recordings.sample_rate,
         "target_scale": recordings.target_scale,
+        "audio_sha256": recordings.sha256,
+        "initial_sha256": initial_sha256,
+        "threads": torch.get_num_threads(),
     }
 
 
@@ -160,6 +216,7 @@ def _finish(training: Training, fitted: Fitted) -> dict[str, Any]:
     predictions, scores = score(network, training.recordings)
     summary = summarise(
         config, training.resolved, training.recordings, network, best, scores,
+        training_id=training.training_id, reused_from=fitted.reused_from,
         seconds=fitted.seconds, epochs=fitted.epochs,
     )  # fmt: skip
     write_json(layout.summary, summary)
@@ -180,7 +237,7 @@ def _export(training: Training, summary: dict[str, Any]) -> None:
         config.plan,
         sample_rate=recordings.sample_rate,
         target_scale=recordings.target_scale,
-        container_max_values=config.export.container_max_values,
+        max_values=summary["max_values"],
         user=config.export.metadata,
         training=about,
     )

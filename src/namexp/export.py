@@ -21,7 +21,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--container-max-values",
         metavar="V",
-        help="uniform, or one threshold for each submodel such as 0.3,1.0 (default: the run's)",
+        help="uniform, compute, quality, or one threshold for each submodel such as 0.3,1.0 (default: the "
+        "run's)",
     )
     parser.add_argument(
         "--metadata",
@@ -55,7 +56,7 @@ def _thresholds(text: str | None) -> Any:
         return [float(part) for part in text.strip("[] ").split(",")]
     except ValueError:
         raise UserError(
-            f"--container-max-values (= {text}) must be uniform or numbers such as 0.3,1.0."
+            f"--container-max-values (= {text}) must be uniform, compute, quality or numbers such as 0.3,1.0."
         ) from None
 
 

@@ -6,16 +6,14 @@ Letters: S submodels, L samples.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 
-from namexp.errors import UserError, one_line
-from namexp.models.build import build_network
+from namexp.errors import UserError
 from namexp.models.network import Network
 from namexp.models.wavenet import PackedWaveNet, SlimmableWaveNet, WaveNet
 from namexp.nam.compose import compose_container, compose_model
@@ -25,101 +23,31 @@ from namexp.runs.files import finite, read_json
 from namexp.runs.layout import RunLayout
 from namexp.schema.experiment import ExperimentConfig, parse_experiment
 from namexp.schema.model import ModelPlan
+from namexp.schema.resuming import stored_config
 from namexp.schema.thresholds import resolve_thresholds
 from namexp.schema.training import check_user_metadata
+from namexp.weights import StoredNetwork, load_stored
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class BestWeights:
-    """Where one submodel's weights come from; epoch counts from 0, None for the current ones."""
+def container_thresholds(plan: ModelPlan, setting: Any, esrs: Sequence[float]) -> list[float] | None:
+    """The thresholds of a pack's container; None for a model that becomes none.
 
-    epoch: int | None
-    val_loss: float | None
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read tensors and plain values only: a checkpoint cannot run code.
-
-    Raises:
-        UserError: missing, damaged, or not written by namexp.
+    Args:
+        plan: what was trained.
+        setting: ``export.container_max_values``.
+        esrs: (S,) validation ESR of every submodel.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file.") from None
-    except Exception as error:  # torch raises many kinds for damaged files
-        raise UserError(f"{path}: not a checkpoint that can be read: {error}") from None
-    if not isinstance(content, dict) or "namexp" not in content or "state_dict" not in content:
-        raise UserError(f"{path}: was not written by namexp (it does not say what the network is).")
-    return content
-
-
-def load_best(
-    run: RunLayout, plan: ModelPlan, network: Network, description: Mapping[str, Any]
-) -> list[BestWeights]:
-    """Put the best weights of every submodel into ``network``.
-
-    A pack takes each submodel's own best; what has no best checkpoint keeps the weights that
-    ``network`` has.
-
-    Raises:
-        UserError: a checkpoint belongs to another model.
-    """
-    if isinstance(network, PackedWaveNet):
-        found = _packed_bests(run)
-        result = []
-        for i, wavenet in enumerate(network.wavenets()):
-            entry = found.get(i)
-            if entry is None:
-                result.append(BestWeights(None, None))
-                continue
-            path = run.root / entry["checkpoint_path"]
-            content = load_checkpoint(path)
-            _check_same_model(content["namexp"], description, path)
-            wavenet.load_state_dict(content["state_dict"])
-            result.append(BestWeights(entry["epoch"], entry["best_metric"]))
-        return result
-    if not run.best_checkpoint.exists():
-        return [BestWeights(None, None)]
-    content = load_checkpoint(run.best_checkpoint)
-    _check_same_model(content["namexp"], description, run.best_checkpoint)
-    load_network_state(network, content)
-    best_of = content["callbacks"]["Checkpoints"]
-    return [BestWeights(best_of["best_epoch"], best_of["best"])]
-
-
-def _packed_bests(run: RunLayout) -> dict[int, Mapping[str, Any]]:
-    """The entries of packed_best.json by submodel; empty before the first validation."""
-    if not run.packed_best.exists():
-        return {}
-    entries = read_json(run.packed_best).get("submodels")
-    known = {"submodel_index", "checkpoint_path", "epoch", "best_metric"}
-    if not isinstance(entries, list) or not all(known <= set(entry) for entry in entries):
-        raise UserError(f"{run.packed_best}: is damaged: every submodel needs {', '.join(sorted(known))}.")
-    return {entry["submodel_index"]: entry for entry in entries}
-
-
-def load_network_state(network: Network, content: Mapping[str, Any]) -> None:
-    """Take the network's weights out of a trainer's checkpoint."""
-    prefix = "network."
-    state = {
-        name.removeprefix(prefix): value
-        for name, value in content["state_dict"].items()
-        if name.startswith(prefix)
-    }
-    network.load_state_dict(state)
-
-
-def _check_same_model(found: Mapping[str, Any], expected: Mapping[str, Any], path: Path) -> None:
-    # Sizes alone would not tell [3, 8] from [8, 3].
-    if found["model"] != expected["model"]:
-        keys = sorted(k for k in expected["model"] if found["model"].get(k) != expected["model"][k])
-        raise UserError(
-            f"{path}: holds another model than config.yaml says (they differ in model.{keys[0]}); the "
-            "run directory mixes two trainings."
-        )
+    if plan.kind != "packed_wavenet":
+        return None
+    return resolve_thresholds(
+        setting,
+        len(plan.submodels),
+        "export.container_max_values",
+        macs_per_sample=[submodel.spec.macs_per_sample for submodel in plan.submodels],
+        esrs=esrs,
+    )
 
 
 def assemble(
@@ -128,7 +56,7 @@ def assemble(
     *,
     sample_rate: int,
     target_scale: float,
-    container_max_values: Any,
+    max_values: Sequence[float] | None,
     user: dict[str, Any],
     training: Sequence[dict[str, Any]],
 ) -> NamModel:
@@ -139,7 +67,7 @@ def assemble(
         plan: what it is.
         sample_rate: Hz.
         target_scale: of the normalisation, undone here.
-        container_max_values: thresholds setting of a pack.
+        max_values: thresholds of a pack; None for what becomes no container.
         user: metadata that only a person knows.
         training: metadata of each submodel's training.
     """
@@ -153,11 +81,11 @@ def assemble(
     if not isinstance(network, PackedWaveNet):
         assert isinstance(network, WaveNet | SlimmableWaveNet)
         return single(network, training[-1], user)
-    thresholds = resolve_thresholds(container_max_values, len(plan.submodels), "export.container_max_values")
+    assert max_values is not None
     models = [single(wavenet, about, {}) for wavenet, about in zip(network.wavenets(), training, strict=True)]
     whole = {**training[-1], "submodels": [about["submodel"] for about in training]}
     whole.pop("submodel")
-    return compose_container(models, thresholds, user=user, training=whole)
+    return compose_container(models, max_values, user=user, training=whole)
 
 
 def _refuse_diverged(network: Network, plan: ModelPlan) -> None:
@@ -201,9 +129,7 @@ def training_metadata(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _training_of_unfinished(
-    plan: ModelPlan, about: Mapping[str, Any], best: Sequence[BestWeights]
-) -> list[dict[str, Any]]:
+def _training_of_unfinished(stored: StoredNetwork) -> list[dict[str, Any]]:
     """What is known of a training that was cut off before it was scored."""
     return [
         {
@@ -211,27 +137,21 @@ def _training_of_unfinished(
             "best_epoch": own.epoch,
             "val_loss": own.val_loss,
             "trainer": "namexp",
-            "seed": about["seed"],
+            "seed": stored.about["seed"],
             "finished": False,
         }
-        for submodel, own in zip(plan.submodels, best, strict=True)
+        for submodel, own in zip(stored.plan.submodels, stored.best, strict=True)
     ]
 
 
-def _read_config(run: RunLayout) -> ExperimentConfig:
-    """The config that the run was started with."""
-    try:
-        tree = OmegaConf.load(run.config)
-    except Exception as error:  # YAML has many kinds of errors
-        raise UserError(f"{run.config}: cannot be read: {one_line(error)}.") from None
-    if not isinstance(tree, DictConfig):
-        raise UserError(f"{run.config}: must hold the groups of a config, got a list.")
-    return parse_experiment(tree)
-
-
-def rebuild(description: Mapping[str, Any], plan: ModelPlan) -> Network:
-    """A network of the described kind, its weights still to be loaded."""
-    return build_network(plan, seed=int(description["seed"]))
+def _esrs_of_unfinished(config: ExperimentConfig, stored: StoredNetwork, setting: Any) -> list[float]:
+    """The best validations stand for the scores, where they are ESRs."""
+    if setting == "quality" and config.loss.val_loss != "esr":
+        raise UserError(
+            "export.container_max_values (= quality) needs the ESR of every submodel, which a training that "
+            "was cut off has only with loss.val_loss=esr; finish it with resume=RUN, or use compute."
+        )
+    return [math.nan if own.val_loss is None else own.val_loss for own in stored.best]
 
 
 def export_run(
@@ -256,36 +176,30 @@ def export_run(
         UserError: no training there, thresholds that do not fit, unknown metadata.
     """
     run = RunLayout(root)
-    if not run.config.exists():
-        raise UserError(f"{root}: holds no config.yaml, so it is not a run directory.")
-    config = _read_config(run)
-    source = next((p for p in (run.best_checkpoint, run.last_checkpoint) if p.exists()), None)
-    if source is None:
-        raise UserError(f"{root}: holds no checkpoint to export.")
-    content = load_checkpoint(source)
-    about = content["namexp"]
-    network = rebuild(about, config.plan)
-    load_network_state(network, content)
-    best = load_best(run, config.plan, network, about)
-    network.float().eval()
-    if container_max_values is not None and not isinstance(network, PackedWaveNet):
+    config = parse_experiment(stored_config(run.config))
+    stored = load_stored(run)
+    setting = container_max_values or config.export.container_max_values
+    if container_max_values is not None and not isinstance(stored.network, PackedWaveNet):
         raise UserError(
             f"--container-max-values (= {container_max_values}) has no effect: {root} is no pack."
         )
     if run.summary.exists():
-        training = training_metadata(read_json(run.summary))
+        summary = read_json(run.summary)
+        training = training_metadata(summary)
+        esrs = [math.nan if entry["ESR"] is None else entry["ESR"] for entry in summary["submodels"]]
     else:
-        training = _training_of_unfinished(config.plan, about, best)
+        training = _training_of_unfinished(stored)
+        esrs = _esrs_of_unfinished(config, stored, setting)
     model = assemble(
-        network,
-        config.plan,
-        sample_rate=about["sample_rate"],
-        target_scale=about["target_scale"],
-        container_max_values=container_max_values or config.export.container_max_values,
+        stored.network,
+        stored.plan,
+        sample_rate=stored.about["sample_rate"],
+        target_scale=stored.about["target_scale"],
+        max_values=container_thresholds(stored.plan, setting, esrs),
         user=check_user_metadata({**config.export.metadata, **(metadata or {})}, "--metadata"),
-        training=training[-1:] if isinstance(network, SlimmableWaveNet) else training,
+        training=training[-1:] if isinstance(stored.network, SlimmableWaveNet) else training,
     )
     path = output or run.nam
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_verified(model, network, about["target_scale"], path)
+    save_verified(model, stored.network, stored.about["target_scale"], path)
     return path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from namexp.callbacks.audio_preview import AudioPreview
 from namexp.callbacks.best_submodel import BestSubmodels
 from namexp.callbacks.checkpoints import Checkpoints
 from namexp.callbacks.progress import TrainingProgress
-from namexp.callbacks.stopping import SilenceCheck, StopEarly
+from namexp.callbacks.stopping import SilenceCheck, StopAfterSteps, StopEarly
 from namexp.data.excerpt import choose_excerpt
 from namexp.data.module import CaptureDataModule
 from namexp.data.recordings import Recordings
@@ -33,6 +32,7 @@ from namexp.schema.training import TrainerConfig
 from namexp.tasks.capture import CaptureTask
 from namexp.tracking.csv_logger import MetricsCsvLogger
 from namexp.tracking.tracker import Tracker, TrackerLogger, Untracked
+from namexp.weights import Progress
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,8 @@ class Training:
         network: what learns.
         layout: where everything goes.
         description: plain values from which a checkpoint rebuilds the network.
+        training_id: equal for two trainings that give the same weights.
+        progress: how far it has come already; None: it begins.
         tracker: what it is told to, besides metrics.csv.
     """
 
@@ -64,16 +66,26 @@ class Training:
     network: Network
     layout: RunLayout
     description: dict[str, Any]
+    training_id: str
+    progress: Progress | None = None
     tracker: Tracker = field(default_factory=Untracked)
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """How a training went: epochs that were finished, its time, and whether Ctrl-C ended it."""
+    """How a training went.
+
+    Attributes:
+        epochs: that were finished.
+        seconds: of training.
+        interrupted: whether Ctrl-C ended it.
+        reused_from: the run that it was taken from, relative to this one; None: it was done here.
+    """
 
     epochs: int
     seconds: float
-    interrupted: bool
+    interrupted: bool = False
+    reused_from: str | None = None
 
 
 def check_hardware(trainer: TrainerConfig) -> None:
@@ -117,7 +129,6 @@ def fit(training: Training) -> Fitted:
         optimizer=config.optimizer,
         scheduler=config.scheduler,
         gradient_clip_norm=config.trainer.gradient_clip_norm,
-        scheduler_frequency=_scheduler_frequency(config),
         description=training.description,
     )
     data = CaptureDataModule(
@@ -127,21 +138,32 @@ def fit(training: Training) -> Fitted:
         batch_size=config.data.batch_size,
         seed=config.seed,
     )
-    trainer = _build_trainer(training, data)
-    started = time.monotonic()
+    metrics = MetricsCsvLogger(
+        training.layout.metrics,
+        steps=config.logger.kind != "none",
+        keep_rows=training.progress.metric_rows if training.progress else 0,
+    )
+    checkpoints = Checkpoints(training.layout, lambda: metrics.num_rows)
+    trainer = _build_trainer(training, data, [metrics, *_loggers(training)], checkpoints)
     interrupted = _run(trainer, task, data, training)
-    return Fitted(trainer.current_epoch, time.monotonic() - started, interrupted)
+    return Fitted(trainer.current_epoch, checkpoints.seconds, interrupted=interrupted)
 
 
 def _run(trainer: pl.Trainer, task: CaptureTask, data: CaptureDataModule, training: Training) -> bool:
     """Call Lightning; whether Ctrl-C ended it."""
     last = training.layout.last_checkpoint
+    if training.progress is None:
+        training.layout.discard_training()  # of an epoch that was cut off
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6 on torch 2.13
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-            trainer.fit(task, datamodule=data)
-    except SystemExit:
+            trainer.fit(
+                task, datamodule=data, ckpt_path=last if training.progress else None, weights_only=True
+            )
+    except SystemExit as error:
+        if not isinstance(error.__context__, KeyboardInterrupt):
+            raise  # a scheduler wants the machine back: no time to export, the last epoch is saved
         # Lightning makes this of Ctrl-C, and ignores the next ones
         signal.signal(signal.SIGINT, signal.default_int_handler)
         if not last.exists():  # before the end of the first epoch
@@ -151,7 +173,9 @@ def _run(trainer: pl.Trainer, task: CaptureTask, data: CaptureDataModule, traini
     return False
 
 
-def _build_trainer(training: Training, data: CaptureDataModule) -> pl.Trainer:
+def _build_trainer(
+    training: Training, data: CaptureDataModule, loggers: list[Logger], checkpoints: Checkpoints
+) -> pl.Trainer:
     for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.ERROR)  # tips and advertisements
     settings = training.config.trainer
@@ -161,16 +185,14 @@ def _build_trainer(training: Training, data: CaptureDataModule) -> pl.Trainer:
         devices=1,
         precision=PRECISIONS[settings.precision],
         max_epochs=settings.max_epochs,
-        max_steps=settings.max_steps or -1,
         limit_train_batches=settings.limit_train_batches,
         check_val_every_n_epoch=settings.check_val_every_n_epoch,
         log_every_n_steps=min(settings.log_every_n_steps, _batches_per_epoch(settings, data)),
         # on a GPU the STFT's padding has no deterministic gradient: a warning, not an error
         deterministic="warn" if settings.deterministic and on_gpu else settings.deterministic,
-        logger=_loggers(training),
-        callbacks=_callbacks(training),
+        logger=loggers,
+        callbacks=[*_callbacks(training), checkpoints],
         default_root_dir=training.layout.root,
-        enable_checkpointing=False,  # our own, renamed into place
         enable_progress_bar=training.config.callbacks.progress,
         enable_model_summary=False,
         num_sanity_val_steps=0,
@@ -182,15 +204,9 @@ def _batches_per_epoch(settings: TrainerConfig, data: CaptureDataModule) -> int:
     return min(len(data.order), settings.limit_train_batches or len(data.order))
 
 
-def _scheduler_frequency(config: ExperimentConfig) -> int:
-    # a plateau is seen only where there was a validation
-    plateau = config.scheduler.name == "ReduceLROnPlateau"
-    return config.trainer.check_val_every_n_epoch if plateau else 1
-
-
 def _callbacks(training: Training) -> list[pl.Callback]:
     layout, network = training.layout, training.network
-    callbacks: list[pl.Callback] = [Checkpoints(layout), SilenceCheck()]
+    callbacks: list[pl.Callback] = [SilenceCheck()]
     if isinstance(network, PackedWaveNet):
         wavenets = network.wavenets()
 
@@ -202,8 +218,11 @@ def _callbacks(training: Training) -> list[pl.Callback]:
     callbacks += _preview(training)
     settings = training.config.callbacks
     callbacks.append(StopEarly(stop_at_esr=settings.stop_at_esr, patience=settings.patience))
+    max_steps = training.config.trainer.max_steps
+    if max_steps is not None:
+        callbacks.append(StopAfterSteps(max_steps))
     if settings.progress:
-        callbacks.append(TrainingProgress())
+        callbacks.append(TrainingProgress(max_steps))
     return callbacks
 
 
@@ -220,8 +239,5 @@ def _preview(training: Training) -> list[pl.Callback]:
 
 
 def _loggers(training: Training) -> list[Logger]:
-    config, layout = training.config, training.layout
-    loggers: list[Logger] = [MetricsCsvLogger(layout.metrics, steps=config.logger.kind != "none")]
-    if training.tracker.active:
-        loggers.append(TrackerLogger(training.tracker))
-    return loggers
+    """Those beside metrics.csv."""
+    return [TrackerLogger(training.tracker)] if training.tracker.active else []

@@ -6,11 +6,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from namexp.errors import UserError
-from namexp.exporting import load_best, load_checkpoint, load_network_state, rebuild
 from namexp.models.container import Container
 from namexp.models.network import Network
 from namexp.models.streaming import play
@@ -18,6 +16,7 @@ from namexp.models.wavenet import PackedWaveNet, SlimmableWaveNet
 from namexp.nam.model import read_nam
 from namexp.runs.layout import RunLayout
 from namexp.schema.experiment import parse_model
+from namexp.weights import load_checkpoint, load_network_state, load_stored, rebuild
 
 
 @dataclass(frozen=True)
@@ -94,14 +93,5 @@ def _from_checkpoint(path: Path) -> Playable:
 
 
 def _from_run(run: RunLayout) -> Playable:
-    source = next((p for p in (run.best_checkpoint, run.last_checkpoint) if p.exists()), None)
-    if source is None:
-        raise UserError(f"{run.root}: holds no model.nam and no checkpoint.")
-    about = load_checkpoint(source)["namexp"]
-    plan = parse_model(about["model"])
-    network = rebuild(about, plan)
-    load_network_state(network, load_checkpoint(source))
-    load_best(run, plan, network, about)
-    with torch.no_grad():
-        network.float().eval()
-    return Playable(network, about["sample_rate"], 1.0 / about["target_scale"])
+    stored = load_stored(run)
+    return Playable(stored.network, stored.about["sample_rate"], 1.0 / stored.about["target_scale"])

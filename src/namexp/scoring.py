@@ -12,16 +12,16 @@ import torch
 from torch import Tensor
 
 from namexp.data.recordings import Recordings
-from namexp.exporting import BestWeights
+from namexp.exporting import container_thresholds
 from namexp.metrics import VAL_LOSS_METRIC, recording_metrics
 from namexp.models.network import Network
 from namexp.models.streaming import respond
 from namexp.models.wavenet.slimmable import sliced_spec
-from namexp.runs.identity import training_id
 from namexp.runs.provenance import git_state, versions
 from namexp.schema.experiment import ExperimentConfig
 from namexp.schema.model import ModelPlan
 from namexp.schema.wavenet import WaveNetSpec
+from namexp.weights import BestWeights
 
 
 def score(network: Network, recordings: Recordings) -> tuple[list[Tensor], dict[str, Tensor]]:
@@ -51,6 +51,8 @@ def summarise(
     best: list[BestWeights],
     scores: dict[str, Tensor],
     *,
+    training_id: str,
+    reused_from: str | None,
     seconds: float,
     epochs: int,
 ) -> dict[str, Any]:
@@ -63,6 +65,8 @@ def summarise(
         network: with the best weights.
         best: where they come from.
         scores: (S,) values by metric.
+        training_id: of the training.
+        reused_from: where the training was taken from, relative to the run; None: it was done here.
         seconds: of training.
         epochs: that were finished.
     """
@@ -85,8 +89,8 @@ def summarise(
             }
         )
     return {
-        "training_id": training_id(resolved, recordings.sha256),
-        "reused_from": None,
+        "training_id": training_id,
+        "reused_from": reused_from,
         "seed": config.seed,
         "receptive_field": config.plan.receptive_field,
         "sample_rate": recordings.sample_rate,
@@ -96,6 +100,9 @@ def summarise(
         "target_scale": recordings.target_scale,
         "submodels": submodels,
         "container_max_values": resolved["export"]["container_max_values"],
+        "max_values": container_thresholds(
+            config.plan, config.export.container_max_values, scores["ESR"].tolist()
+        ),
         "audio_sha256": recordings.sha256,
         "versions": versions(),
         "git": git_state(),

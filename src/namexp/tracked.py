@@ -18,8 +18,7 @@ from namexp.callbacks.audio_preview import recording_clips, submodel_clips
 from namexp.comparison.spectrogram import draw_spectrograms
 from namexp.data.excerpt import Excerpt, choose_excerpt
 from namexp.fitting import Training
-from namexp.runs.files import finite, read_json
-from namexp.runs.identity import training_id
+from namexp.runs.files import finite
 from namexp.runs.layout import RunLayout
 from namexp.runs.metrics import read_metrics
 from namexp.runs.provenance import git_state, versions
@@ -61,7 +60,7 @@ def describe(training: Training) -> RunDescription:
         for i, (name, spec) in enumerate(submodel_specs(config.plan))
     ]
     facts = {
-        "training_id": training_id(training.resolved, training.recordings.sha256),
+        "training_id": training.training_id,
         "audio_sha256": training.recordings.sha256,
         "receptive_field": config.plan.receptive_field,
         "sample_rate": training.recordings.sample_rate,
@@ -132,7 +131,7 @@ def tell_outcome(
         return
     if summary["reused_from"] is not None:
         _replay(tracker, layout.metrics)
-    max_values = exported_max_values(layout)
+    max_values = summary["max_values"] or [None] * len(summary["submodels"])
     _tell_summary(tracker, summary, max_values, interrupted=interrupted)
     if predictions is not None:
         _tell_sound(training, summary, predictions)
@@ -141,15 +140,6 @@ def tell_outcome(
     rows = [_table_row(entry, value) for entry, value in zip(summary["submodels"], max_values, strict=True)]
     tracker.table(keys.SUBMODELS, keys.SUBMODEL_COLUMNS, rows)
     _tell_files(tracker, layout, summary)
-
-
-def exported_max_values(layout: RunLayout) -> list[float | None]:
-    """The thresholds in the exported file, one per submodel; None for what is no container."""
-    entries = read_json(layout.nam)["config"].get("submodels")
-    summary = read_json(layout.summary)
-    if entries is None:
-        return [None] * len(summary["submodels"])
-    return [entry["max_value"] for entry in entries]
 
 
 def _tell_summary(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import traceback
 from pathlib import Path
@@ -16,12 +17,15 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from namexp.conf_dir import conf_dir
-from namexp.door import guarded
+from namexp.door import FAILED, OK, guarded
 from namexp.errors import UserError, one_line
 from namexp.runs.entry import record_failure
 from namexp.runs.layout import RunLayout
+from namexp.runs.sweep import DONE, SweepLayout, job_table, read_jobs
 from namexp.schema.composition import explain
 from namexp.schema.experiment import parse_experiment, resolved_config
+from namexp.schema.resuming import AUTO, continued_config, resume_argument, stored_config
+from namexp.sweeping import SweepRecord, SweepRefused
 
 _failure: BaseException | None = None
 
@@ -30,23 +34,37 @@ _failure: BaseException | None = None
 def _job(cfg: DictConfig) -> None:
     """One training. In a sweep exceptions go on to Hydra; alone they wait for ``main``."""
     global _failure
-    run_dir = Path(HydraConfig.get().runtime.output_dir)
+    context = HydraConfig.get()
+    run_dir = Path(context.runtime.output_dir)
+    in_sweep = context.mode == RunMode.MULTIRUN
     try:
-        _train(cfg, run_dir)
+        _train(cfg, run_dir, list(context.overrides.task), Path(context.sweep.dir) if in_sweep else None)
     except (Exception, KeyboardInterrupt) as error:
         record_failure(RunLayout(run_dir), error)
         with (run_dir / "train.log").open("a", encoding="utf-8") as log:
             traceback.print_exception(error, file=log)
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
+        if in_sweep:
             raise
         _failure = error  # Hydra would print more than one line
+    except SystemExit:  # told to stop
+        if in_sweep:
+            raise
+        _failure = KeyboardInterrupt()
 
 
-def _train(cfg: DictConfig, run_dir: Path) -> None:
-    config = parse_experiment(cfg)  # before torch is imported
+def _train(cfg: DictConfig, run_dir: Path, overrides: list[str], sweep: Path | None) -> None:
+    if cfg.resume not in (None, AUTO):
+        resolved = continued_config(stored_config(RunLayout(run_dir).config), cfg, overrides)
+        config = parse_experiment(resolved)
+    else:
+        config = parse_experiment(cfg)  # before torch is imported
+        resolved = resolved_config(cfg)
     from namexp import experiment
 
-    result = experiment.run(config, resolved_config(cfg), run_dir)
+    # A job that its scheduler has started again finds what it has done already
+    requeued = sweep is not None and "SUBMITIT_EXECUTOR" in os.environ
+    resume = AUTO if requeued else cfg.resume
+    result = experiment.run(config, resolved, run_dir, resume=resume, sweep=sweep)
     print(_table(result.summary["submodels"]))
     print(f"model    {_shown(result.run.nam)}")
     if config.callbacks.plots:
@@ -77,19 +95,56 @@ def _table(submodels: list[dict[str, Any]]) -> str:
     return "\n" + "\n".join(lines) + "\n"
 
 
-def _run_hydra() -> None:
+def _run_hydra() -> int:
     # Otherwise Hydra prints a traceback of its own and exits
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    _enter_resumed_run()
     try:
         _job()
-    except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error, sys.argv[1:], conf_dir()) from None
-    except ValueError as error:
-        if not str(error).startswith("Config group override"):  # Hydra's answer to model=null
-            raise
-        raise UserError(f"a group cannot be null, choose one of its options: {one_line(error)}") from None
+    except SweepRefused as error:
+        raise UserError(one_line(error)) from None
+    except Exception as error:
+        if SweepRecord.started is None:
+            raise _explained(error) from None
+        return _end_sweep(SweepRecord.started)  # the job has said why, in its own directory
     if _failure is not None:
         raise _failure
+    return OK if SweepRecord.started is None else _end_sweep(SweepRecord.started)
+
+
+def _enter_resumed_run() -> None:
+    """Let Hydra work in the directory of the run that is continued, and leave its notes alone."""
+    root = resume_argument(sys.argv[1:])
+    if root is None or root in (AUTO, "null", ""):
+        return
+    if {"-m", "--multirun"} & {*sys.argv}:
+        raise UserError(
+            f"resume (= {root}) continues one run; a sweep is continued by python -m namexp.sweep resume "
+            "SWEEP."
+        )
+    if not RunLayout(Path(root)).config.exists():
+        raise UserError(f"resume (= {root}): holds no config.yaml, so it is not a run that has begun.")
+    text = root.replace("\\", "\\\\").replace("'", "\\'")
+    sys.argv += [f"hydra.run.dir='{text}'", "hydra.output_subdir=null"]
+
+
+def _explained(error: Exception) -> Exception:
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return explain(error, sys.argv[1:], conf_dir())
+    # Hydra's answer to model=null
+    if isinstance(error, ValueError) and str(error).startswith("Config group override"):
+        return UserError(f"a group cannot be null, choose one of its options: {one_line(error)}")
+    return error
+
+
+def _end_sweep(root: Path) -> int:
+    """Say what has become of every job."""
+    jobs = read_jobs(SweepLayout(root))
+    print(f"\n{job_table(jobs)}\nsweep    {_shown(root)}")
+    if all(job.state == DONE for job in jobs):
+        return OK
+    print(f"run the rest by: python -m namexp.sweep resume {shlex.quote(_shown(root))}", file=sys.stderr)
+    return FAILED
 
 
 def main() -> int:

@@ -17,11 +17,11 @@ import pytest
 import torch
 
 from namexp.audio.wav import read_wav, write_wav
-from namexp.exporting import load_checkpoint
 from namexp.nam.metadata import measure_loudness
 from namexp.nam.model import read_nam
 from namexp.playable import load_playable
 from namexp.runs.metrics import read_metrics
+from namexp.weights import load_checkpoint
 from tests.e2e.conftest import RATE, synthetic_pair
 
 pytestmark = pytest.mark.e2e

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,24 +10,27 @@ import pytest
 import torch
 
 from namexp.errors import UserError
-from namexp.exporting import assemble, load_best, load_checkpoint
+from namexp.exporting import assemble, container_thresholds
 from namexp.models.wavenet import PackedWaveNet
 from namexp.runs.files import write_json
 from namexp.runs.layout import RunLayout
 from namexp.schema.model import ModelPlan
+from namexp.weights import load_best, load_checkpoint
 from tests.architectures import pack
 
 PLAN = ModelPlan("packed_wavenet", tuple(pack(2, 4)))
 ABOUT = {"model": {"channels": [2, 4]}, "seed": 0}
 
 
-def _assemble(network: PackedWaveNet, thresholds: Any = "uniform") -> Any:
+def _assemble(
+    network: PackedWaveNet, thresholds: Any = "uniform", esrs: Sequence[float] = (0.1, 0.01)
+) -> Any:
     return assemble(
         network,
         PLAN,
         sample_rate=48000,
         target_scale=1.0,
-        container_max_values=thresholds,
+        max_values=container_thresholds(PLAN, thresholds, esrs),
         user={},
         training=[{"submodel": name, "validation_esr": i} for i, name in enumerate(network.names)],
     )

@@ -4,34 +4,58 @@ from __future__ import annotations
 
 import math
 import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Checkpoint
 
 from namexp.atomic import write_atomically
 from namexp.runs.layout import RunLayout
 
 
-class Checkpoints(pl.Callback):
+class Checkpoints(Checkpoint):
     """``last.ckpt`` after every epoch, ``best.ckpt`` when val_loss is the lowest so far.
 
-    Written at the end of an epoch, where nothing is half done. A value that is not finite never
-    wins.
+    Written at the end of an epoch, after everything else that belongs to it (Lightning calls a
+    ``Checkpoint`` last), where nothing is half done. A value that is not finite never wins.
     """
 
-    def __init__(self, run: RunLayout) -> None:
+    def __init__(self, run: RunLayout, num_metric_rows: Callable[[], int] = lambda: 0) -> None:
+        """Save to ``run``; ``num_metric_rows`` tells how long metrics.csv is at that moment."""
         self._run = run
+        self._num_metric_rows = num_metric_rows
         self.best = math.inf
         self.best_epoch: int | None = None
+        self.finished_epochs = 0
+        self._seconds_before, self._started = 0.0, time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on training, that of earlier processes included."""
+        return self._seconds_before + time.monotonic() - self._started
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        del trainer, pl_module
+        self._started = time.monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save."""
         del pl_module
         improved = self._improved(trainer)
-        last = self._run.last_checkpoint
-        write_atomically(last, lambda temporary: trainer.save_checkpoint(temporary))
-        if improved and trainer.is_global_zero:
-            write_atomically(self._run.best_checkpoint, lambda temporary: _copy(last, temporary))
+        if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:  # else max_steps cut it short
+            self.finished_epochs = trainer.current_epoch + 1
+
+        def save(temporary: Path) -> None:
+            trainer.save_checkpoint(temporary)
+            # The best first: the last must never tell of a best that is not there
+            if improved and trainer.is_global_zero:
+                write_atomically(self._run.best_checkpoint, lambda path: _copy(temporary, path))
+
+        write_atomically(self._run.last_checkpoint, save)
 
     def _improved(self, trainer: pl.Trainer) -> bool:
         if (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1):
@@ -42,14 +66,40 @@ class Checkpoints(pl.Callback):
         self.best, self.best_epoch = value, trainer.current_epoch
         return True
 
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Store the loops as they are when the epoch is over: the next one begins afresh."""
+        del trainer, pl_module
+        if self.finished_epochs:
+            _finish_epoch(checkpoint["loops"]["fit_loop"])
+
     def state_dict(self) -> dict[str, Any]:
-        """The best so far."""
-        return {"best": self.best, "best_epoch": self.best_epoch}
+        """The best so far, and how far that is."""
+        return {
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "finished_epochs": self.finished_epochs,
+            "metric_rows": self._num_metric_rows(),
+            "seconds": self.seconds,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from the best so far."""
         self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
+        self.finished_epochs = state_dict["finished_epochs"]
+        self._seconds_before = state_dict["seconds"]
 
 
-def _copy(source: Any, target: Any) -> None:
+def _finish_epoch(loop: dict[str, Any]) -> None:
+    """Lightning counts an epoch as completed only after its hooks, in which this is saved."""
+    for span in ("current", "total"):
+        counts = loop["epoch_progress"][span]
+        counts["completed"] = counts["processed"]
+    progress = loop["epoch_loop.batch_progress"]
+    progress["current"] = dict.fromkeys(progress["current"], 0)
+    progress["is_last_batch"] = False
+
+
+def _copy(source: Path, target: Path) -> None:
     shutil.copyfile(source, target)

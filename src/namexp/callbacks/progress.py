@@ -14,8 +14,10 @@ from namexp.tasks.capture import CaptureTask
 class TrainingProgress(ProgressBar):
     """Counts batches of all epochs; shows loss and the latest ESR of every submodel."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_steps: int | None = None) -> None:
+        """Count to the end of the last epoch, or to ``max_steps`` where that comes first."""
         super().__init__()
+        self._max_steps = max_steps
         self._bar: Any = None
         self._enabled = True
 
@@ -28,8 +30,8 @@ class TrainingProgress(ProgressBar):
         del pl_module
         per_epoch = int(trainer.num_training_batches)
         total = per_epoch * (trainer.max_epochs or 1)
-        if trainer.max_steps > 0:
-            total = min(total, trainer.max_steps)
+        if self._max_steps is not None:
+            total = min(total, self._max_steps)
         self._bar = tqdm(
             total=total,
             initial=trainer.global_step,

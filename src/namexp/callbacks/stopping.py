@@ -14,6 +14,30 @@ from namexp.tasks.capture import CaptureTask
 log = logging.getLogger(__name__)
 
 
+class StopAfterSteps(pl.Callback):
+    """Ends a training in the middle of an epoch, with a validation.
+
+    Lightning's own ``max_steps`` takes every continued training for one that was cut off inside an
+    epoch.
+    """
+
+    def __init__(self, max_steps: int) -> None:
+        self.max_steps = max_steps
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """A continued training may have had them all."""
+        del pl_module
+        self._look(trainer)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
+        """Count."""
+        self._look(trainer)
+
+    def _look(self, trainer: pl.Trainer) -> None:
+        if trainer.global_step >= self.max_steps:
+            trainer.should_stop = True
+
+
 class StopEarly(pl.Callback):
     """Good enough, no progress, or diverged: looked at after every validation.
 
@@ -30,15 +54,23 @@ class StopEarly(pl.Callback):
         self._stop_at_esr, self._patience = stop_at_esr, patience
         self._best: list[float] = []
         self._waited = 0
+        self._losses: list[float] = []
+        self._esrs: list[float] = []
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """A continued training that had stopped goes on only where the settings say otherwise."""
+        del pl_module
+        trainer.should_stop = bool(self._losses) and self._reason() is not None
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Decide."""
         if trainer.sanity_checking:
             return
         assert isinstance(pl_module, CaptureTask)
-        losses = self._rows(trainer, pl_module, "val_loss")
-        esrs = self._rows(trainer, pl_module, "ESR")
-        reason = self._reason(losses, esrs)
+        self._losses = self._rows(trainer, pl_module, "val_loss")
+        self._esrs = self._rows(trainer, pl_module, "ESR")
+        self._count()
+        reason = self._reason()
         if reason:
             log.info("training stops after epoch %d: %s", trainer.current_epoch + 1, reason)
             trainer.should_stop = True
@@ -48,28 +80,31 @@ class StopEarly(pl.Callback):
         keys = [f"{name}{s}" for s in suffixes]
         return [float(trainer.callback_metrics[key]) for key in keys]
 
-    def _reason(self, losses: list[float], esrs: list[float]) -> str | None:
-        if not any(map(math.isfinite, losses)):
-            return "it has diverged, no submodel has a finite val_loss; try a lower optimizer.lr"
-        if self._stop_at_esr is not None and all(esr <= self._stop_at_esr for esr in esrs):
-            return f"every ESR is at or below callbacks.stop_at_esr = {self._stop_at_esr:g}"
-        if self._patience is None:
-            return None
+    def _count(self) -> None:
+        """The bests, and the validations since one of them was reached."""
+        losses = self._losses
         best = self._best or [math.inf] * len(losses)
         better = any(loss < old for loss, old in zip(losses, best, strict=True))
         self._best = [min(a, b) if math.isfinite(a) else b for a, b in zip(losses, best, strict=True)]
         self._waited = 0 if better else self._waited + 1
-        if self._waited >= self._patience:
+
+    def _reason(self) -> str | None:
+        if not any(map(math.isfinite, self._losses)):
+            return "it has diverged, no submodel has a finite val_loss; try a lower optimizer.lr"
+        if self._stop_at_esr is not None and all(esr <= self._stop_at_esr for esr in self._esrs):
+            return f"every ESR is at or below callbacks.stop_at_esr = {self._stop_at_esr:g}"
+        if self._patience is not None and self._waited >= self._patience:
             return f"no better val_loss in callbacks.patience = {self._patience} validations"
         return None
 
     def state_dict(self) -> dict[str, Any]:
-        """What patience has seen."""
-        return {"best": self._best, "waited": self._waited}
+        """What the last validation said and what patience has seen."""
+        return {"best": self._best, "waited": self._waited, "losses": self._losses, "esrs": self._esrs}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on waiting."""
         self._best, self._waited = state_dict["best"], state_dict["waited"]
+        self._losses, self._esrs = state_dict["losses"], state_dict["esrs"]
 
 
 class SilenceCheck(pl.Callback):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
@@ -25,46 +26,77 @@ def now() -> str:
 
 
 @contextmanager
-def entered(run: RunLayout) -> Iterator[None]:
+def entered(run: RunLayout, *, resume: bool = False) -> Iterator[None]:
     """Hold the run directory and keep ``status.json`` true while inside.
 
-    On leaving, the state is ``done``; an exception makes it ``failed`` and KeyboardInterrupt
-    ``interrupted``, and both go on.
+    On leaving, the state is ``done``; an exception makes it ``failed``, KeyboardInterrupt and
+    SystemExit ``interrupted``, and all go on.
+
+    Args:
+        run: the directory; made if need be.
+        resume: whether it may hold a training, which is then continued.
 
     Raises:
         UserError: another process holds it, or it has results already.
     """
     run.root.mkdir(parents=True, exist_ok=True)
     with _lock(run):
-        _refuse_used(run)
+        if not resume:
+            _refuse_used(run)
         status: dict[str, Any] = {
             "state": "running", "error": None, "pid": os.getpid(), "started": now(), "ended": None,
         }  # fmt: skip
+        before = read_json(run.status) if resume and run.status.exists() else {}
+        if before:
+            status["started"] = before.get("started", status["started"])
+            status["resumed"] = [*before.get("resumed", []), now()]
         write_json(run.status, status)
         try:
             yield
         except KeyboardInterrupt:
             write_json(run.status, {**status, "state": "interrupted", "ended": now()})
             raise
+        except SystemExit:  # a signal told the process to stop
+            reason = "told to stop"
+            write_json(run.status, {**status, "state": "interrupted", "error": reason, "ended": now()})
+            raise
+        except UserError as error:
+            if before:  # asked for something that cannot be: the run is what it was
+                write_json(run.status, before)
+            else:
+                write_json(run.status, {**status, **_failed(error)})
+            raise
         except BaseException as error:
-            reason = f"{type(error).__name__}: {one_line(error)}"
-            write_json(run.status, {**status, "state": "failed", "error": reason, "ended": now()})
+            write_json(run.status, {**status, **_failed(error)})
             raise
         write_json(run.status, {**status, "state": "done", "ended": now()})
+
+
+def _failed(error: BaseException) -> dict[str, Any]:
+    return {"state": "failed", "error": f"{type(error).__name__}: {one_line(error)}", "ended": now()}
 
 
 @contextmanager
 def _lock(run: RunLayout) -> Iterator[None]:
     # The system lets go of the lock when the process ends, however it ends.
     with run.lock.open("w") as file:
-        if not _locked(file):
+        if not _lock_soon(file):
             raise UserError(
                 f"{run.root}: another process is at work here; wait for it or choose another hydra.run.dir."
             )
         yield
 
 
-def _locked(file: IO[str]) -> bool:
+def _lock_soon(file: IO[str]) -> bool:
+    """Try for a moment: somebody may only be looking whether it is held."""
+    for _ in range(5):
+        if try_lock(file):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def try_lock(file: IO[str]) -> bool:
     """Take the lock; False where another process has it."""
     try:
         if sys.platform == "win32":
@@ -76,11 +108,20 @@ def _locked(file: IO[str]) -> bool:
     return True
 
 
+def is_held(run: RunLayout) -> bool:
+    """Whether a process is at work in the run directory."""
+    if not run.lock.exists():
+        return False
+    with run.lock.open("r+") as file:
+        return not try_lock(file)
+
+
 def _refuse_used(run: RunLayout) -> None:
     if run.last_checkpoint.exists() or run.nam.exists():
         state = read_json(run.status).get("state") if run.status.exists() else "unknown"
         raise UserError(
-            f"{run.root}: holds a training already (state: {state}); choose another hydra.run.dir."
+            f"{run.root}: holds a training already (state: {state}); go on with it by resume={run.root}, or "
+            "choose another hydra.run.dir."
         )
 
 
@@ -94,13 +135,5 @@ def record_failure(run: RunLayout, error: BaseException) -> None:
         return
     if run.status.exists() and read_json(run.status).get("state") != "failed":
         return
-    write_json(
-        run.status,
-        {
-            "state": "failed",
-            "error": f"{type(error).__name__}: {one_line(error)}",
-            "pid": os.getpid(),
-            "started": now(),
-            "ended": now(),
-        },
-    )
+    status = {"state": "failed", "error": None, "pid": os.getpid(), "started": now(), "ended": None}
+    write_json(run.status, {**status, **_failed(error)})

@@ -19,19 +19,43 @@ NEUTRAL = (
     "data.target",
     "data.pairs.input",
     "data.pairs.target",
+    "init_from",
 )
 
 
-def training_id(config: Mapping[str, Any], audio_sha256: Mapping[str, Any]) -> str:
+def training_id(
+    config: Mapping[str, Any], audio_sha256: Mapping[str, Any], initial_sha256: str | None = None
+) -> str:
     """16 hex digits that two runs share only if they train alike.
 
     Args:
         config: the resolved config.
         audio_sha256: of the content of every recording.
+        initial_sha256: of the weights that the training starts from; None: drawn from the seed.
     """
-    relevant = _without(config, "")
-    text = json.dumps({"config": relevant, "audio": audio_sha256}, sort_keys=True, default=str)
+    content: dict[str, Any] = {"config": relevant(config), "audio": audio_sha256}
+    if initial_sha256 is not None:
+        content["initial"] = initial_sha256
+    text = json.dumps(content, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def relevant(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that can change the weights."""
+    kept = _without(config, "")
+    assert isinstance(kept, dict)
+    return kept
+
+
+def difference(one: Any, other: Any, place: str = "") -> str | None:
+    """The first setting, by its dotted name, in which two configs differ; None where they are equal."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        for key in sorted({*one, *other}):
+            found = difference(one.get(key), other.get(key), f"{place}.{key}" if place else str(key))
+            if found is not None:
+                return found
+        return None
+    return None if one == other else place
 
 
 def _without(node: Any, place: str) -> Any:

@@ -84,3 +84,13 @@ class RunLayout:
     def packed_best_submodel(self, index: int) -> Path:
         """The best weights of submodel ``index`` of a pack."""
         return self.root / f"packed_best_submodel_{index}.ckpt"
+
+    def stored_checkpoints(self) -> list[Path]:
+        """All checkpoints that there are."""
+        trainer = [self.last_checkpoint, self.best_checkpoint]
+        return [*filter(Path.exists, trainer), *sorted(self.root.glob("packed_best_submodel_*.ckpt"))]
+
+    def discard_training(self) -> None:
+        """Remove what a training leaves while it runs, so that nothing of it mixes with another."""
+        for path in [*self.stored_checkpoints(), self.packed_best, self.metrics, self.nam]:
+            path.unlink(missing_ok=True)

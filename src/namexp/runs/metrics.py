@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from namexp.atomic import write_atomically
@@ -14,12 +14,22 @@ class MetricsFile:
 
     KEYS = ("epoch", "step")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, keep_rows: int | None = None) -> None:
+        """Go on with ``path`` where it exists.
+
+        Args:
+            path: of the file.
+            keep_rows: so many of its rows stay, the later ones are cut off; None: all.
+        """
         self.path = path
         self._columns = list(self.KEYS)
-        if path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                self._columns = next(csv.reader(file), list(self.KEYS))
+        rows = read_metrics(path)[:keep_rows] if path.exists() else []
+        self.num_rows = len(rows)
+        if rows:
+            self._columns = list(rows[0])
+            self._write(rows)
+        else:
+            path.unlink(missing_ok=True)
 
     def append(self, *, epoch: int, step: int, values: Mapping[str, float]) -> None:
         """Add a row. A new column rewrites the file with the old rows empty there."""
@@ -29,11 +39,14 @@ class MetricsFile:
         row = {"epoch": str(epoch), "step": str(step), **{k: repr(v) for k, v in values.items()}}
         with self.path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, self._columns, restval="").writerow(row)
+        self.num_rows += 1
 
     def _widen(self, new: list[str]) -> None:
         rows = read_metrics(self.path) if self.path.exists() else []
         self._columns += new
+        self._write(rows)
 
+    def _write(self, rows: Iterable[Mapping[str, str]]) -> None:
         def write(temporary: Path) -> None:
             with temporary.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.DictWriter(file, self._columns, restval="")
@@ -44,6 +57,10 @@ class MetricsFile:
 
 
 def read_metrics(path: Path) -> list[dict[str, str]]:
-    """All rows as text; a metric that a row does not have is empty."""
+    """All whole rows as text; a metric that a row does not have is empty.
+
+    A last row without its line end was cut off while it was written, and is left out.
+    """
     with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+        text = file.read()
+    return list(csv.DictReader(text[: text.rfind("\n") + 1].splitlines()))

@@ -57,9 +57,14 @@ class ExperimentConfig:
     callbacks: CallbacksConfig
     logger: LoggerConfig
     export: ExportConfig
+    init_from: Any = None
 
     def __post_init__(self) -> None:
         """Agreement between groups."""
+        if self.init_from is not None and not isinstance(self.init_from, str):
+            raise UserError(
+                f"init_from (= {shown(self.init_from)}) must be the path of a checkpoint, a .nam or a run."
+            )
         as_integer(self.seed, "seed", minimum=0)
         if self.seed > MAX_SEED:
             raise UserError(f"seed (= {self.seed}) must be at most {MAX_SEED}.")
@@ -67,9 +72,10 @@ class ExperimentConfig:
         for submodel in plan.submodels:
             check_playable(submodel.spec, f"model '{submodel.name}': ")
         if plan.kind == "packed_wavenet":
-            resolve_thresholds(
-                self.export.container_max_values, len(plan.submodels), "export.container_max_values"
-            )
+            if not isinstance(self.export.container_max_values, str):  # words always fit
+                resolve_thresholds(
+                    self.export.container_max_values, len(plan.submodels), "export.container_max_values"
+                )
         elif self.export.container_max_values != "uniform":
             raise UserError(
                 f"export.container_max_values (= {shown(self.export.container_max_values)}) has no effect "
@@ -140,10 +146,12 @@ def parse_experiment(cfg: DictConfig | dict[str, Any]) -> ExperimentConfig:
         raise UserError(f"{error.full_key or 'config'}: {_reason(error)}") from None
     fields = Fields(plain, "")
     seed = fields.integer("seed", minimum=0)
+    init_from = fields.raw("init_from", None)
+    fields.raw("resume", None)  # says where to run, not what
     model = _group("model", fields.raw("model"), _model_class(fields.section("model")))
     groups: dict[str, Any] = {name: _group(name, fields.raw(name), cls) for name, cls in GROUPS.items()}
     fields.finish()
-    return ExperimentConfig(seed=seed, model=model, **groups)
+    return ExperimentConfig(seed=seed, model=model, init_from=init_from, **groups)
 
 
 def _model_class(fields: Fields) -> Any:
@@ -192,15 +200,16 @@ def _all_keys(node: Any, prefix: str = "") -> list[str]:
 
 
 def resolved_config(cfg: DictConfig) -> dict[str, Any]:
-    """The composed config as plain values, files by their absolute paths."""
+    """The composed config as plain values, files by their absolute paths; what a run keeps."""
     plain = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(plain, dict)
     resolved: dict[str, Any] = {str(key): value for key, value in plain.items()}
+    resolved.pop("resume", None)
     data = resolved["data"]
-    for item in [data, *(data["pairs"] or [])]:
-        for key in ("input", "target"):
-            if item.get(key) is not None:
-                item[key] = os.path.abspath(os.path.expanduser(item[key]))
+    places = [(item, key) for item in (data, *(data["pairs"] or [])) for key in ("input", "target")]
+    for item, key in [*places, (resolved, "init_from")]:
+        if item.get(key) is not None:
+            item[key] = os.path.abspath(os.path.expanduser(item[key]))
     return resolved
 
 

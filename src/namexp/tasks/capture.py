@@ -31,7 +31,6 @@ class CaptureTask(pl.LightningModule):
         optimizer: OptimizerConfig,
         scheduler: SchedulerConfig,
         gradient_clip_norm: float | None = None,
-        scheduler_frequency: int = 1,
         description: dict[str, Any] | None = None,
     ) -> None:
         """Put the network to work.
@@ -42,7 +41,6 @@ class CaptureTask(pl.LightningModule):
             optimizer: class and arguments.
             scheduler: class and arguments.
             gradient_clip_norm: greatest norm of each submodel's gradient; None: as it comes.
-            scheduler_frequency: steps the scheduler once in so many intervals.
             description: plain values stored in every checkpoint, from which the network is rebuilt.
         """
         super().__init__()
@@ -51,8 +49,9 @@ class CaptureTask(pl.LightningModule):
         self._val_metric = VAL_LOSS_METRIC[loss.val_loss]
         self._optimizer, self._scheduler = optimizer, scheduler
         self._clip = gradient_clip_norm
-        self._scheduler_frequency = scheduler_frequency
         self._description = description or {}
+        self._schedule: Any = None
+        self._stored_schedule: dict[str, Any] | None = None
         self._validated: list[tuple[Tensor, Tensor]] = []
 
     # --- training -------------------------------------------------------------------------------
@@ -86,21 +85,29 @@ class CaptureTask(pl.LightningModule):
         with self.network.parameter_update():
             super().optimizer_step(*args, **kwargs)
 
-    def configure_optimizers(self) -> Any:
+    def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimiser and, unless null, the scheduler of the config."""
         optimizer = build_optimizer([p for p in self.parameters() if p.requires_grad], self._optimizer)
-        scheduler = build_scheduler(optimizer, self._scheduler)
-        if scheduler is None:
-            return optimizer
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {
-                "scheduler": scheduler,
-                "interval": self._scheduler.interval,
-                "monitor": self._scheduler.monitor,
-                "frequency": self._scheduler_frequency,
-            },
-        }
+        self._schedule = build_scheduler(optimizer, self._scheduler)
+        return optimizer
+
+    # The schedule is stepped here: Lightning steps it after the end of an epoch has been saved, so
+    # that a continued run would repeat a learning rate.
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Go on with a schedule over steps."""
+        del outputs, batch, batch_idx
+        if self._schedule is not None and self._scheduler.interval == "step":
+            self._schedule.step()
+
+    def on_train_epoch_end(self) -> None:
+        """Go on with a schedule over epochs; a plateau is looked for where there was a validation."""
+        if self._schedule is None or self._scheduler.interval == "step":
+            return
+        if self._scheduler.name != "ReduceLROnPlateau":
+            self._schedule.step()
+        elif (self.current_epoch + 1) % (self.trainer.check_val_every_n_epoch or 1) == 0:
+            self._schedule.step(float(self.trainer.callback_metrics[self._scheduler.monitor]))
 
     # --- validation -----------------------------------------------------------------------------
 
@@ -128,5 +135,17 @@ class CaptureTask(pl.LightningModule):
     # --- checkpoints ----------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Store what the network is, so that a checkpoint explains itself."""
+        """Store what the network is, so that a checkpoint explains itself, and the schedule."""
         checkpoint["namexp"] = self._description
+        if self._schedule is not None:
+            checkpoint["schedule"] = self._schedule.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the schedule's state until the optimiser's is back."""
+        self._stored_schedule = checkpoint.get("schedule")
+
+    def on_train_start(self) -> None:
+        """Continue the schedule."""
+        if self._schedule is not None and self._stored_schedule is not None:
+            self._schedule.load_state_dict(self._stored_schedule)
+        self._stored_schedule = None

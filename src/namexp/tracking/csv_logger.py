@@ -15,11 +15,22 @@ from namexp.runs.metrics import MetricsFile
 class MetricsCsvLogger(Logger):
     """Appends; Lightning's own CSVLogger deletes the file when a run is continued."""
 
-    def __init__(self, path: Path, *, steps: bool = True) -> None:
-        """Log to ``path``; without ``steps`` only the rows of validations are kept."""
+    def __init__(self, path: Path, *, steps: bool = True, keep_rows: int | None = None) -> None:
+        """Log to ``path``.
+
+        Args:
+            path: of the file.
+            steps: whether the rows between validations are kept.
+            keep_rows: so many rows of a file that is there already are gone on from; None: all.
+        """
         super().__init__()
-        self._file = MetricsFile(path)
+        self._file = MetricsFile(path, keep_rows=keep_rows)
         self._steps = steps
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows there are."""
+        return self._file.num_rows
 
     @property
     def name(self) -> str:

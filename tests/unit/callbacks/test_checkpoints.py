@@ -34,6 +34,9 @@ def _end_epoch(
         check_val_every_n_epoch=check_every,
         is_global_zero=is_global_zero,
         save_checkpoint=save_checkpoint,
+        fit_loop=SimpleNamespace(
+            epoch_loop=SimpleNamespace(batch_progress=SimpleNamespace(is_last_batch=True))
+        ),
     )
     callback.on_train_epoch_end(trainer, SimpleNamespace())  # type: ignore[arg-type]
 
@@ -94,15 +97,29 @@ def test_a_save_that_fails_leaves_the_last_one_whole(tmp_path: Path) -> None:
 
 def test_a_continued_run_goes_on_from_its_best(tmp_path: Path) -> None:
     run = RunLayout(tmp_path)
-    first = Checkpoints(run)
+    first = Checkpoints(run, lambda: 11)
     _end_epoch(first, 0, 0.5)
     _end_epoch(first, 1, 0.75)
-    assert first.state_dict() == {"best": 0.5, "best_epoch": 0}
+    state = first.state_dict()
+    assert state.pop("seconds") >= 0
+    assert state == {"best": 0.5, "best_epoch": 0, "finished_epochs": 2, "metric_rows": 11}
 
     second = Checkpoints(run)
-    second.load_state_dict(first.state_dict())
+    second.load_state_dict({**state, "seconds": 1000.0})
     _end_epoch(second, 2, 0.625)
     assert run.best_checkpoint.read_text().startswith("epoch 0,")
     _end_epoch(second, 3, 0.375)
     assert run.best_checkpoint.read_text() == "epoch 3, best 0.375"
-    assert second.state_dict() == {"best": 0.375, "best_epoch": 3}
+    assert second.state_dict()["best_epoch"] == 3
+    assert second.state_dict()["finished_epochs"] == 4
+    assert second.seconds >= 1000.0, "the time of all processes"
+
+
+def test_the_best_is_there_before_the_last_tells_of_it(tmp_path: Path) -> None:
+    run = RunLayout(tmp_path)
+    run.checkpoints.mkdir(parents=True)
+    run.best_checkpoint.mkdir()  # cannot be replaced by a file
+    callback = Checkpoints(run)
+    with pytest.raises(IsADirectoryError):
+        _end_epoch(callback, 0, 0.5)
+    assert not run.last_checkpoint.exists()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from namexp.callbacks.stopping import SilenceCheck, StopEarly
+from namexp.callbacks.stopping import SilenceCheck, StopAfterSteps, StopEarly
 from namexp.models.build import build_network
 from namexp.schema.experiment import parse_model
 from namexp.schema.training import LossConfig, OptimizerConfig, SchedulerConfig
@@ -144,13 +144,49 @@ def test_patience_survives_a_checkpoint(pack: CaptureTask) -> None:
         assert _stopped_after(first, pack, losses[:cut]) is None
         second.load_state_dict(first.state_dict())
         assert _stopped_after(second, pack, losses[cut:]) == 4 - cut
-    assert first.state_dict() == {"best": pytest.approx([0.4, 0.25]), "waited": 1}
+    state = first.state_dict()
+    assert (state["best"], state["waited"]) == (pytest.approx([0.4, 0.25]), 1)
+    assert state["losses"] == pytest.approx([0.45, 0.3])
+
+
+@pytest.mark.parametrize(
+    ("settings", "losses", "esrs", "stops"),
+    [
+        ({}, [], [], False),  # nothing known yet
+        ({}, [0.5, 0.5], [0.1, 0.1], False),
+        ({}, [math.nan, math.inf], [0.1, 0.1], True),
+        ({"stop_at_esr": 0.1}, [0.5, 0.5], [0.1, 0.05], True),
+        ({"stop_at_esr": 0.1}, [0.5, 0.5], [0.1, 0.2], False),
+        ({"patience": 3}, [0.5, 0.5], [0.1, 0.1], True),
+        ({"patience": 4}, [0.5, 0.5], [0.1, 0.1], False),  # raised since
+    ],
+)
+def test_what_had_stopped_stays_stopped_unless_the_settings_say_otherwise(
+    pack: CaptureTask, settings: dict[str, Any], losses: list[float], esrs: list[float], stops: bool
+) -> None:
+    callback = StopEarly(**settings)
+    callback.load_state_dict({"best": losses, "waited": 3, "losses": losses, "esrs": esrs})
+    trainer: Any = SimpleNamespace(should_stop=False)
+    callback.on_fit_start(trainer, pack)
+    assert trainer.should_stop is stops
+
+
+def test_so_many_steps_and_no_more(pack: CaptureTask) -> None:
+    callback = StopAfterSteps(3)
+    seen = []
+    for step in range(5):
+        trainer: Any = SimpleNamespace(should_stop=False, global_step=step)
+        callback.on_train_batch_end(trainer, pack, None, None, 0)
+        at_start: Any = SimpleNamespace(should_stop=False, global_step=step)
+        callback.on_train_start(at_start, pack)
+        seen.append((trainer.should_stop, at_start.should_stop))
+    assert seen == [(False, False)] * 3 + [(True, True)] * 2
 
 
 def test_the_sanity_check_does_not_count(pack: CaptureTask) -> None:
     callback = StopEarly(stop_at_esr=0.5, patience=1)
     assert not _stops(callback, pack, (math.nan, math.nan), (0.0, 0.0), sanity_checking=True)
-    assert callback.state_dict() == {"best": [], "waited": 0}
+    assert callback.state_dict() == {"best": [], "waited": 0, "losses": [], "esrs": []}
 
 
 # --- divergence -----------------------------------------------------------------------------------

@@ -53,10 +53,10 @@ def test_failed_says_why_in_one_line_and_raises_on(run: RunLayout) -> None:
     assert status["ended"] is not None
 
 
-def test_system_exit_is_a_failure(run: RunLayout) -> None:
+def test_told_to_stop(run: RunLayout) -> None:
     with pytest.raises(SystemExit), entered(run):
         sys.exit(3)
-    assert (_status(run)["state"], _status(run)["error"]) == ("failed", "SystemExit: 3")
+    assert (_status(run)["state"], _status(run)["error"]) == ("interrupted", "told to stop")
 
 
 def test_interrupted(run: RunLayout) -> None:
@@ -125,7 +125,11 @@ def test_a_run_with_results_is_refused(run: RunLayout, result: str, state: str |
     if state:
         write_json(run.status, {"state": state})
     before = run.status.read_bytes() if state else None
-    _refused(run, f"holds a training already (state: {state or 'unknown'}); choose another hydra.run.dir.")
+    _refused(
+        run,
+        f"holds a training already (state: {state or 'unknown'}); go on with it by resume={run.root}, or "
+        "choose another hydra.run.dir.",
+    )
     assert path.read_text() == "precious"
     assert (run.status.read_bytes() if run.status.exists() else None) == before
 

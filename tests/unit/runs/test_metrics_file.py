@@ -60,3 +60,33 @@ def test_an_empty_file_is_started(tmp_path: Path) -> None:
     file = MetricsFile(tmp_path / "metrics.csv")
     file.append(epoch=0, step=0, values={"ESR": 0.5})
     assert (tmp_path / "metrics.csv").read_text().splitlines() == ["epoch,step,ESR", "0,0,0.5"]
+
+
+def test_rows_after_the_checkpoint_are_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    file = MetricsFile(path)
+    for step in range(4):
+        file.append(epoch=0, step=step, values={"loss": float(step)})
+    assert file.num_rows == 4
+    again = MetricsFile(path, keep_rows=2)
+    assert again.num_rows == 2
+    again.append(epoch=0, step=2, values={"loss": 7.0})
+    assert again.num_rows == 3
+    assert [row["loss"] for row in read_metrics(path)] == ["0.0", "1.0", "7.0"]
+
+
+def test_nothing_kept_is_a_new_file(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    MetricsFile(path).append(epoch=0, step=0, values={"a": 1.0})
+    MetricsFile(path, keep_rows=0).append(epoch=0, step=0, values={"b": 2.0})
+    assert path.read_text().splitlines() == ["epoch,step,b", "0,0,2.0"]
+
+
+def test_a_row_that_was_cut_off_while_it_was_written_does_not_count(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    file = MetricsFile(path)
+    for step in range(3):
+        file.append(epoch=0, step=step, values={"loss": 0.5})
+    path.write_bytes(path.read_bytes()[:-3])
+    assert [row["step"] for row in read_metrics(path)] == ["0", "1"]
+    assert MetricsFile(path).num_rows == 2

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import math
+from random import Random
 from typing import Any
 
 import pytest
@@ -79,7 +80,9 @@ def test_thresholds_must_be_finite_numbers(bad: Any) -> None:
 def test_a_setting_of_the_wrong_form_is_refused(value: Any) -> None:
     with pytest.raises(UserError) as error:
         check_thresholds_setting(value, PLACE)
-    assert str(error.value) == f"{PLACE} (= {value}) must be 'uniform' or a list of thresholds."
+    assert (
+        str(error.value) == f"{PLACE} (= {value}) must be uniform, compute, quality, or a list of thresholds."
+    )
 
 
 def test_an_unknown_name_is_refused() -> None:
@@ -88,3 +91,42 @@ def test_an_unknown_name_is_refused() -> None:
     message = str(error.value)
     assert message.startswith(f"{PLACE} (= 'unifrom') must be uniform")
     assert "a list with one threshold for each submodel, such as [0.3,1.0]" in message
+
+
+def test_compute_cumulates_the_cost() -> None:
+    assert resolve_thresholds("compute", 3, PLACE, macs_per_sample=[100, 300, 600]) == [0.1, 0.4, 1.0]
+    # A2: 1731 and 11776 multiply-adds per sample
+    assert resolve_thresholds("compute", 2, PLACE, macs_per_sample=[1731, 11776]) == [1731 / 13507, 1.0]
+
+
+def test_quality_cumulates_what_each_submodel_gains_in_db() -> None:
+    # 10 dB over silence, 10 dB more, 20 dB more
+    assert resolve_thresholds("quality", 3, PLACE, esrs=[0.1, 0.01, 0.0001]) == pytest.approx(
+        [0.25, 0.5, 1.0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("esrs", "gains"),
+    [
+        ([0.1, 0.2], [10.0, 0.5]),  # worse than the smaller one
+        ([2.0, 0.1], [0.5, 10 * math.log10(20)]),  # worse than silence
+        ([math.nan, 0.1], [0.5, 0.5]),  # never measured
+        ([0.1, 0.0], [10.0, 0.5]),  # no figure in dB
+    ],
+)
+def test_quality_gives_every_submodel_at_least_half_a_db(esrs: list[float], gains: list[float]) -> None:
+    expected = [gains[0] / sum(gains), 1.0]
+    assert resolve_thresholds("quality", 2, PLACE, esrs=esrs) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("S", [1, 2, 3, 7])
+@pytest.mark.parametrize("seed", range(5))
+def test_named_thresholds_are_always_legal(S: int, seed: int) -> None:
+    random = Random(seed)
+    macs = [random.randrange(1, 10**6) for _ in range(S)]
+    esrs = [10 ** random.uniform(-6, 1) for _ in range(S)]
+    for name in ("uniform", "compute", "quality"):
+        values = resolve_thresholds(name, S, PLACE, macs_per_sample=macs, esrs=esrs)
+        assert values[-1] == 1.0
+        assert resolve_thresholds(values, S, PLACE) == values  # what a list would have to fulfil

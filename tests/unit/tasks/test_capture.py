@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -339,21 +340,59 @@ def test_parameters_that_are_fixed_are_left_out() -> None:
 def test_every_schedule_changes_the_learning_rate(name: str, interval: str) -> None:
     # a plateau schedule is refused for packs by the schema; the task itself takes it
     task = _task("wavenet", scheduler=SchedulerConfig(name, SCHEDULES[name], interval, "ESR"))
-    configured = task.configure_optimizers()
-    settings = configured["lr_scheduler"]
-    scheduler = settings["scheduler"]
-    assert type(scheduler) is getattr(torch.optim.lr_scheduler, name)
-    assert (settings["interval"], settings["monitor"]) == (interval, "ESR")
-    optimizer = configured["optimizer"]
-    assert scheduler.optimizer is optimizer
-    rates = []
+    optimizer = task.configure_optimizers()
+    trainer: Any = SimpleNamespace(
+        current_epoch=0, check_val_every_n_epoch=1, callback_metrics={"ESR": torch.tensor(1.0)}
+    )
+    task.trainer = trainer
+    if interval == "step" and name == "ReduceLROnPlateau":
+        return  # the schema refuses it
+    rates, other = [], []
     for _ in range(4):
+        before = optimizer.param_groups[0]["lr"]
         _step(task, optimizer)
-        scheduler.step(*([1.0] if name == "ReduceLROnPlateau" else []))
+        task.on_train_batch_end(None, None, 0)
+        between = optimizer.param_groups[0]["lr"]
+        task.on_train_epoch_end()
         rates.append(optimizer.param_groups[0]["lr"])
+        other.append(between == before if interval == "epoch" else between == rates[-1])
+    assert all(other), "stepped in the other interval too"
     assert len(set(rates)) > 1
     if name == "ExponentialLR":
         assert rates == pytest.approx([0.01 * 0.9**i for i in range(1, 5)])
+
+
+def test_a_plateau_is_looked_for_where_there_was_a_validation() -> None:
+    plateau = SchedulerConfig("ReduceLROnPlateau", {"patience": 0, "factor": 0.5}, "epoch", "ESR")
+    task = _task("wavenet", scheduler=plateau)
+    optimizer = task.configure_optimizers()
+    metrics = {"ESR": torch.tensor(0.5)}
+    trainer: Any = SimpleNamespace(current_epoch=0, check_val_every_n_epoch=2, callback_metrics=metrics)
+    task.trainer = trainer
+    rates = []
+    for epoch in range(6):
+        trainer.current_epoch = epoch
+        _step(task, optimizer)
+        task.on_train_epoch_end()
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert rates == [0.01, 0.01, 0.01, 0.005, 0.005, 0.0025]  # best at epoch 1, no better at 3 and 5
+
+
+def test_a_schedule_goes_on_from_a_checkpoint() -> None:
+    decay = SchedulerConfig("ExponentialLR", {"gamma": 0.5}, "epoch", "ESR")
+    first, second = _task("wavenet", scheduler=decay), _task("wavenet", scheduler=decay)
+    optimizer = first.configure_optimizers()
+    _step(first, optimizer)
+    first.on_train_epoch_end()
+    checkpoint: dict[str, Any] = {"optimizer": optimizer.state_dict()}
+    first.on_save_checkpoint(checkpoint)
+    other = second.configure_optimizers()
+    second.on_load_checkpoint(checkpoint)
+    other.load_state_dict(checkpoint["optimizer"])
+    second.on_train_start()
+    _step(second, other)
+    second.on_train_epoch_end()
+    assert other.param_groups[0]["lr"] == 0.0025
 
 
 def test_without_a_schedule_there_is_only_the_optimiser() -> None:

@@ -95,6 +95,10 @@ class WaveNet(Network):
             if conv.bias is not None:
                 yield conv.bias
 
+    def head_parameters(self) -> list[nn.Parameter]:
+        """Of the last array's head, whose output ``head_scale`` multiplies."""
+        return list(self._arrays()[-1].head_rechannel.parameters())
+
     @torch.no_grad()
     def export_weights(self) -> Tensor:
         """(N,) all weights in the order of a file; the last one is the head scale."""

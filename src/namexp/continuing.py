@@ -1,0 +1,87 @@
+"""Going on with a run: what is there already, and whether it fits."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from namexp.data.recordings import Recordings
+from namexp.errors import UserError
+from namexp.runs.files import read_json
+from namexp.runs.identity import difference, relevant
+from namexp.runs.layout import RunLayout
+from namexp.schema.experiment import ExperimentConfig
+from namexp.schema.resuming import stored_config
+from namexp.weights import Progress, load_progress
+
+log = logging.getLogger(__name__)
+
+
+def is_done(run: RunLayout) -> bool:
+    """Whether the run has ended well."""
+    return run.status.exists() and read_json(run.status).get("state") == "done"
+
+
+def check_same_training(run: RunLayout, resolved: Mapping[str, Any]) -> None:
+    """A directory that is entered again must hold the training that is asked for.
+
+    Raises:
+        UserError: it holds another one.
+    """
+    if not run.config.exists():
+        return
+    place = difference(relevant(stored_config(run.config)), relevant(resolved))
+    if place is not None:
+        raise UserError(
+            f"{run.root}: holds another training (they differ in {place}); choose another hydra.run.dir."
+        )
+
+
+def check_more_to_do(run: RunLayout, resolved: Mapping[str, Any]) -> None:
+    """A run that is done is continued only with something that makes it longer.
+
+    Raises:
+        UserError: there is nothing to do.
+    """
+    if is_done(run) and difference(relevant(stored_config(run.config)), relevant(resolved)) is None:
+        raise UserError(
+            f"{run.root}: is done; ask for more epochs by trainer.max_epochs=N, or export it again with "
+            "python -m namexp.export."
+        )
+
+
+def continued_progress(config: ExperimentConfig, recordings: Recordings, run: RunLayout) -> Progress | None:
+    """How far the training in this directory has come; None where it begins.
+
+    The number of CPU threads becomes what it was, unless the config sets it: sums of floats depend on it.
+
+    Raises:
+        UserError: it cannot be continued.
+    """
+    progress = load_progress(run)
+    if progress is None or progress.finished_epochs == 0:
+        return None
+    if progress.cut_short:
+        raise UserError(
+            f"{run.root}: was ended by trainer.max_steps in the middle of epoch "
+            f"{progress.finished_epochs + 1} and cannot be continued exactly; start a new run from its "
+            f"weights by init_from={run.last_checkpoint}."
+        )
+    if config.trainer.max_epochs < progress.finished_epochs:
+        raise UserError(
+            f"trainer.max_epochs (= {config.trainer.max_epochs}): {run.root} has finished "
+            f"{progress.finished_epochs} epochs already; give at least as many."
+        )
+    if progress.audio_sha256 != recordings.sha256:
+        raise UserError(
+            f"{run.root}: was trained on recordings of another content than "
+            f"{config.data.input or 'data.pairs'} has now; put the old ones back, or start a new run."
+        )
+    if config.trainer.threads is None and progress.threads != torch.get_num_threads():
+        log.info("going on with %d CPU threads, as before", progress.threads)
+        torch.set_num_threads(progress.threads)
+    log.info("going on after %d finished epochs", progress.finished_epochs)
+    return progress

@@ -1,0 +1,88 @@
+"""One training for all jobs of a sweep that would train the same."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from namexp.runs.entry import try_lock
+from namexp.runs.files import read_json, write_json
+from namexp.runs.layout import RunLayout
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+
+
+class SharedTrainings:
+    """Who trains what in one sweep directory.
+
+    Every training has a lock, held by the one job that trains it, and, when it is finished, a note of
+    where it lies. A job that dies lets go of its lock, and the next one that waits takes over. Paths are
+    relative to the sweep, which may be moved.
+    """
+
+    def __init__(self, sweep: Path) -> None:
+        self._sweep = sweep
+        self._root = sweep / ".trainings"
+
+    @contextmanager
+    def turn(self, training_id: str, run: RunLayout) -> Iterator[RunLayout | None]:
+        """Wait until nobody else trains ``training_id``, and keep it so inside.
+
+        Yields:
+            The run that has trained it already; None where it is for ``run`` to do.
+        """
+        self._root.mkdir(parents=True, exist_ok=True)
+        with (self._root / f"{training_id}.lock").open("a+", encoding="utf-8") as lock:
+            told = False
+            while not try_lock(lock):
+                if not told:
+                    log.info("waiting for another job of the sweep, which trains the same (%s)", training_id)
+                    told = True
+                time.sleep(POLL_SECONDS)
+            yield self._finished(training_id, run)
+
+    def _finished(self, training_id: str, run: RunLayout) -> RunLayout | None:
+        note = self._root / f"{training_id}.json"
+        if not note.exists():
+            return None
+        found = RunLayout(self._sweep / str(read_json(note)["run"]))
+        same = found.root.resolve() == run.root.resolve()
+        return found if found.last_checkpoint.exists() and not same else None
+
+    def announce(self, training_id: str, run: RunLayout) -> None:
+        """Say that ``run`` has trained it to the end."""
+        where = os.path.relpath(run.root.resolve(), self._sweep.resolve())
+        write_json(self._root / f"{training_id}.json", {"run": Path(where).as_posix()})
+
+
+def adopt(source: RunLayout, run: RunLayout) -> str:
+    """Give ``run`` all that the training of ``source`` left.
+
+    Checkpoints are never written in place, so both directories may share them; each keeps working
+    without the other.
+
+    Returns:
+        Where it comes from, relative to ``run``.
+    """
+    run.discard_training()
+    for path in source.stored_checkpoints():
+        _link(path, run.root / path.relative_to(source.root))
+    for path in (source.packed_best, source.metrics):
+        if path.exists():
+            shutil.copyfile(path, run.root / path.relative_to(source.root))
+    return Path(os.path.relpath(source.root.resolve(), run.root.resolve())).as_posix()
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)

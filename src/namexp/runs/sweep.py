@@ -1,0 +1,119 @@
+"""A sweep directory: its jobs, and what has become of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from namexp.errors import UserError
+from namexp.runs.entry import is_held
+from namexp.runs.files import read_json
+from namexp.runs.layout import RunLayout
+
+DONE, FAILED, INTERRUPTED, RUNNING, CUT_OFF, MISSING = (
+    "done", "failed", "interrupted", "running", "cut off", "missing",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a sweep.
+
+    Attributes:
+        number: also the name of its directory.
+        overrides: its own.
+        state: done, failed, interrupted (Ctrl-C, or told to stop), running, cut off (its process
+            died), missing (never begun).
+        reason: of a failure; else None.
+        reused_from: the run whose training it shares; else None.
+        esrs: of its submodels, once it is done.
+    """
+
+    number: int
+    overrides: tuple[str, ...]
+    state: str
+    reason: str | None = None
+    reused_from: str | None = None
+    esrs: tuple[float | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class SweepLayout:
+    """Where everything of one sweep lies."""
+
+    root: Path
+
+    @property
+    def record(self) -> Path:
+        """The jobs, written before the first one starts."""
+        return self.root / "sweep.json"
+
+    def run(self, number: int) -> RunLayout:
+        """The directory of job ``number``."""
+        return RunLayout(self.root / str(number))
+
+
+def read_record(sweep: SweepLayout) -> dict[str, Any]:
+    """What the sweep is to do: the overrides of its jobs, of the whole of it, and of Hydra.
+
+    Raises:
+        UserError: there is no sweep.
+    """
+    if not sweep.record.exists():
+        raise UserError(f"{sweep.root}: holds no {sweep.record.name}, so it is not a sweep directory.")
+    return read_json(sweep.record)
+
+
+def read_jobs(sweep: SweepLayout) -> list[Job]:
+    """Every job as it stands.
+
+    Raises:
+        UserError: there is no sweep.
+    """
+    entries = read_record(sweep)["jobs"]
+    return [_job(sweep.run(i), i, tuple(entry["overrides"])) for i, entry in enumerate(entries)]
+
+
+def _job(run: RunLayout, number: int, overrides: tuple[str, ...]) -> Job:
+    if not run.status.exists():
+        state = RUNNING if is_held(run) else MISSING
+        return Job(number, overrides, state)
+    status = read_json(run.status)
+    state = str(status.get("state"))
+    if state == RUNNING and not is_held(run):
+        return Job(number, overrides, CUT_OFF, "its process ended without a word")
+    if state != DONE or not run.summary.exists():
+        return Job(number, overrides, state, status.get("error"))
+    summary = read_json(run.summary)
+    esrs = tuple(submodel["ESR"] for submodel in summary["submodels"])
+    return Job(number, overrides, state, None, summary["reused_from"], esrs)
+
+
+def job_table(jobs: Sequence[Job]) -> str:
+    """A line for each job, and one that counts them."""
+    rows = [("job", "state", "ESR", "overrides")]
+    rows += [(str(j.number), _state(j), _esrs(j), " ".join(j.overrides)) for j in jobs]
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    lines = ["  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[3]]) for row in rows]
+    lines.insert(1, "  ".join("-" * w for w in [*widths, 9]))
+    for job in jobs:
+        if job.reason:
+            lines.append(f"job {job.number} {job.state}: {job.reason}")
+    return "\n".join([*lines, count(jobs)])
+
+
+def count(jobs: Sequence[Job]) -> str:
+    """``3 done, 1 failed``."""
+    states = (DONE, RUNNING, FAILED, INTERRUPTED, CUT_OFF, MISSING)
+    numbers = {state: sum(job.state == state for job in jobs) for state in states}
+    return ", ".join(f"{n} {state}" for state, n in numbers.items() if n) or "no jobs"
+
+
+def _state(job: Job) -> str:
+    return f"{job.state} (as {Path(job.reused_from).name})" if job.reused_from else job.state
+
+
+def _esrs(job: Job) -> str:
+    return " ".join("-" if esr is None else f"{esr:.4f}" for esr in job.esrs)

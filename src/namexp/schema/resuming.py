@@ -1,0 +1,103 @@
+"""What may be said to a run that is continued: nothing that could change the training so far."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf
+
+from namexp.errors import UserError, one_line
+from namexp.schema.fields import shown
+
+GROUPS = ("logger", "callbacks", "export")
+DEVICE = ("accelerator", "deterministic", "threads")
+LENGTH = ("max_epochs", "max_steps", "log_every_n_steps")
+ALLOWED = (*GROUPS, *(f"trainer.{name}" for name in (*LENGTH, *DEVICE)))
+AUTO = "auto"
+_MISSING = object()
+
+
+def resume_argument(arguments: Sequence[str]) -> str | None:
+    """The value of ``resume=`` among command line arguments, as text; None without one."""
+    for argument in arguments:
+        name, separator, value = argument.partition("=")
+        if name == "resume" and separator:
+            return value.strip("'\"")
+    return None
+
+
+def stored_config(path: Path) -> dict[str, Any]:
+    """The resolved config of a run, as plain values.
+
+    Raises:
+        UserError: missing or damaged.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: no such file, so {path.parent} is not a run directory.")
+    try:
+        content = OmegaConf.to_container(OmegaConf.load(path))
+    except Exception as error:  # YAML has many kinds of errors
+        raise UserError(f"{path}: cannot be read: {one_line(error)}.") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: must hold the groups of a config, got a list.")
+    return {str(key): value for key, value in content.items()}
+
+
+def continued_config(
+    stored: Mapping[str, Any], composed: DictConfig, overrides: Sequence[str]
+) -> dict[str, Any]:
+    """The config of a continued run: what it was started with, and what the overrides say.
+
+    Args:
+        stored: the run's config.yaml.
+        composed: what Hydra made of the overrides and the defaults.
+        overrides: of the command line.
+
+    Raises:
+        UserError: an override could change the training so far.
+    """
+    config = copy.deepcopy(dict(stored))
+    parsed = OverridesParser.create().parse_overrides(overrides=list(overrides))
+    for override in parsed:
+        key = override.key_or_group
+        if key in ("resume", "hydra") or key.startswith("hydra."):
+            continue
+        if key in GROUPS:
+            config[key] = OmegaConf.to_container(composed[key], resolve=True)
+        elif key == "trainer":
+            for name in DEVICE:
+                config["trainer"][name] = composed.trainer[name]
+        elif any(key == allowed or key.startswith(f"{allowed}.") for allowed in ALLOWED):
+            _put(config, override, composed)
+        elif _value(composed, key) != _value(stored, key):
+            raise UserError(
+                f"{override.input_line} cannot be combined with resume: it could change the training so far; "
+                f"allowed are {', '.join(ALLOWED)} and trainer=cpu|gpu. For another training from these "
+                "weights use init_from=RUN."
+            )
+    return config
+
+
+def _put(config: dict[str, Any], override: Override, composed: DictConfig) -> None:
+    *places, name = override.key_or_group.split(".")
+    node: Any = config
+    for place in places:
+        node = node[place]
+    if override.is_delete():
+        node.pop(name, None)
+        return
+    value = _value(composed, override.key_or_group)
+    assert value is not _MISSING, f"composed without {shown(override.input_line)}"
+    node[name] = value
+
+
+def _value(config: Mapping[str, Any] | DictConfig, key: str) -> Any:
+    """The value at a dotted place, as plain values; for a group's choice the whole group."""
+    tree = config if isinstance(config, DictConfig) else OmegaConf.create(dict(config))
+    value = OmegaConf.select(tree, key, default=_MISSING)
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
