@@ -42,6 +42,10 @@ class SweepRecord(Callback):
             write_json(sweep.record, record)
         elif read_record(sweep)["jobs"] != record["jobs"]:
             raise SweepRefused(f"{sweep.root}: holds another sweep; choose another hydra.sweep.dir.")
+        elif "resume=auto" not in task:
+            raise SweepRefused(
+                f"{sweep.root}: holds this sweep already; go on with it by python -m namexp.sweep resume."
+            )
         SweepRecord.started = sweep.root
 
 

@@ -106,7 +106,9 @@ def _run_hydra() -> int:
     except Exception as error:
         if SweepRecord.started is None:
             raise _explained(error) from None
-        return _end_sweep(SweepRecord.started)  # the job has said why, in its own directory
+        if _end_sweep(SweepRecord.started) == OK:  # no job's failure, then
+            raise
+        return FAILED  # the job has said why, in its own directory
     if _failure is not None:
         raise _failure
     return OK if SweepRecord.started is None else _end_sweep(SweepRecord.started)

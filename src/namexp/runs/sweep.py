@@ -92,16 +92,17 @@ def _job(run: RunLayout, number: int, overrides: tuple[str, ...]) -> Job:
 
 
 def job_table(jobs: Sequence[Job]) -> str:
-    """A line for each job, and one that counts them."""
+    """A line for each job with the overrides in which they differ, the failures, and how many are what."""
+    common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
     rows = [("job", "state", "ESR", "overrides")]
-    rows += [(str(j.number), _state(j), _esrs(j), " ".join(j.overrides)) for j in jobs]
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    lines = ["  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[3]]) for row in rows]
-    lines.insert(1, "  ".join("-" * w for w in [*widths, 9]))
     for job in jobs:
-        if job.reason:
-            lines.append(f"job {job.number} {job.state}: {job.reason}")
-    return "\n".join([*lines, count(jobs)])
+        own = " ".join(override for override in job.overrides if override not in common)
+        rows.append((str(job.number), _state(job), _esrs(job), own))
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines.insert(1, "  ".join("-" * w for w in widths))
+    reasons = [f"job {job.number} {job.state}: {job.reason}" for job in jobs if job.reason]
+    return "\n".join([*lines, *reasons, count(jobs)])
 
 
 def count(jobs: Sequence[Job]) -> str:
