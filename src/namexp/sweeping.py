@@ -29,18 +29,19 @@ class SweepRecord(Callback):
         sweep = SweepLayout(Path(config.hydra.sweep.dir))
         task = [str(override) for override in config.hydra.overrides.task]
         params = config.hydra.sweeper.get("params") or {}
+        whole = [*(f"{key}={value}" for key, value in params.items()), *task]
+        searched = config.hydra.sweeper._target_.endswith("SearchSweeper")  # it finds its jobs as it goes
         record = {
             "task": _own(task),
             "hydra": [str(override) for override in config.hydra.overrides.hydra],
             "cwd": config.hydra.runtime.cwd,
-            "jobs": [
-                {"overrides": _own(job)}
-                for job in expand([*(f"{key}={value}" for key, value in params.items()), *task])
-            ],
+            "space": _own(whole) if searched else None,
+            "jobs": [] if searched else [{"overrides": _own(job)} for job in expand(whole)],
         }
-        if not sweep.record.exists():
+        before = read_record(sweep) if sweep.record.exists() else None
+        if before is None:
             write_json(sweep.record, record)
-        elif read_record(sweep)["jobs"] != record["jobs"]:
+        elif before["space"] != record["space"] or (not searched and before["jobs"] != record["jobs"]):
             raise SweepRefused(f"{sweep.root}: holds another sweep; choose another hydra.sweep.dir.")
         elif "resume=auto" not in task:
             raise SweepRefused(

@@ -21,7 +21,7 @@ from namexp.door import FAILED, OK, guarded
 from namexp.errors import UserError, one_line
 from namexp.runs.entry import record_failure
 from namexp.runs.layout import RunLayout
-from namexp.runs.sweep import DONE, SweepLayout, job_table, read_jobs
+from namexp.runs.sweep import DONE, MISSING, RUNNING, SweepLayout, is_search, job_table, read_jobs
 from namexp.schema.composition import explain
 from namexp.schema.experiment import parse_experiment, resolved_config
 from namexp.schema.resuming import AUTO, continued_config, resume_argument, stored_config
@@ -141,9 +141,12 @@ def _explained(error: Exception) -> Exception:
 
 def _end_sweep(root: Path) -> int:
     """Say what has become of every job."""
-    jobs = read_jobs(SweepLayout(root))
+    sweep = SweepLayout(root)
+    jobs = read_jobs(sweep)
     print(f"\n{job_table(jobs)}\nsweep    {_shown(root)}")
-    if all(job.state == DONE for job in jobs):
+    # Other processes that work on the same search have jobs of their own
+    others = (RUNNING, MISSING) if is_search(sweep) else (RUNNING,)
+    if all(job.state == DONE or job.state in others for job in jobs):
         return OK
     print(f"run the rest by: python -m namexp.sweep resume {shlex.quote(_shown(root))}", file=sys.stderr)
     return FAILED

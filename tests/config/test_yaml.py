@@ -18,13 +18,20 @@ from namexp.conf_dir import conf_dir
 from namexp.schema.experiment import GROUPS, ExperimentConfig, parse_experiment
 from namexp.schema.model import MODEL_KINDS
 from namexp.schema.training import OPTIMIZERS, SCHEDULERS
+from namexp.searching import split_space
+from namexp.sweeping import expand
 
 Parse = Callable[..., ExperimentConfig]
 CONF = Path(conf_dir())
 CHOICES = sorted(
-    (path.parent.name, path.stem) for path in CONF.glob("*/*.yaml") if path.parent.name != "experiment"
+    (path.parent.name, path.stem)
+    for path in CONF.glob("*/*.yaml")
+    if path.parent.name not in ("experiment", "sweep")
 )
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+TOP = {*GROUPS, "model", "seed", "resume", "init_from"}
+# A list in a sweep's YAML is one job, not several: hence the numbers, said once more.
+SWEEPS = {"channels_thresholds": 12, "learning_rate": 10, "loss_weights": 10, "seeds": 5, "search": None}
 PROMISED = {
     ("model", "wavenet"), ("model", "packed_wavenet"), ("model", "packed_wavenet_small"),
     ("model", "slimmable"), ("data", "normalized"), ("data", "raw"), ("trainer", "gpu"),
@@ -57,7 +64,24 @@ def test_nothing_lies_outside_the_groups_that_are_tested() -> None:
     found = {path.relative_to(CONF) for path in CONF.rglob("*.yaml")}
     tested = {Path(group) / f"{name}.yaml" for group, name in CHOICES}
     tested |= {Path("experiment") / f"{name}.yaml" for name in EXPERIMENTS}
-    assert found - tested == {Path("train.yaml")}
+    tested |= {Path("sweep") / f"{name}.yaml" for name in SWEEPS}
+    assert found - tested == {Path("train.yaml"), Path("hydra/sweeper/search.yaml")}
+
+
+@pytest.mark.parametrize(("sweep", "count"), SWEEPS.items())
+def test_every_sweep_has_its_jobs_and_each_is_legal(sweep: str, count: int | None) -> None:
+    with initialize_config_dir(conf_dir(), version_base="1.3"):
+        cfg = compose("train", [f"sweep={sweep}"], return_hydra_config=True)
+    assert cfg.hydra.mode.name == "MULTIRUN"
+    params = [f"{key}={value}" for key, value in cfg.hydra.sweeper.params.items()]
+    if count is None:
+        assert split_space(params)[0] == []
+        assert len(split_space(params)[1]) == 3
+        return
+    jobs = expand(params)
+    assert len(jobs) == count
+    for job in jobs:
+        parse_experiment(composed(f"sweep={sweep}", *job))
 
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)
@@ -73,13 +97,13 @@ def test_every_file_has_the_keys_of_its_class_and_parses(group: str, name: str) 
 def test_every_experiment_changes_something_and_parses(experiment: str) -> None:
     cfg = composed(f"experiment={experiment}")
     assert plain(cfg) != plain(composed())
-    assert set(cfg) == {*GROUPS, "model", "seed"}  # it adds no group of its own
+    assert set(cfg) == TOP  # it adds no group of its own
     parse_experiment(cfg)
 
 
-def test_the_top_level_is_the_groups_and_the_seed() -> None:
-    assert set(composed()) == {*GROUPS, "model", "seed"}
-    assert {field.name for field in dataclasses.fields(ExperimentConfig)} == {*GROUPS, "model", "seed"}
+def test_the_top_level_is_the_groups_the_seed_and_where_to_start() -> None:
+    assert set(composed()) == TOP
+    assert {field.name for field in dataclasses.fields(ExperimentConfig)} == TOP - {"resume"}
 
 
 def test_the_defaults_are_the_promised_ones() -> None:

@@ -233,3 +233,19 @@ def test_killed_in_the_middle_and_resumed_by_command(
     assert again.returncode == 1
     assert "is done; ask for more epochs" in again.stderr
     assert not (tmp_path / "outputs").exists(), "a resumed run makes no directory of its own"
+
+
+@pytest.mark.parametrize("source", ["model.nam", "checkpoints/best.ckpt", "."])
+def test_init_from_starts_where_another_run_ended(
+    tmp_path: Path, pair: tuple[Path, Path], source: str
+) -> None:
+    first = _run(tmp_path / "first", pair, *KINDS["packed"], "trainer.max_epochs=3")
+    settings = [*KINDS["packed"], "trainer.max_epochs=1", "optimizer.lr=1e-12", "data=raw"]  # another level
+    second = _run(tmp_path / "second", pair, *settings, f"init_from={first.root / source}")
+    for before, after in zip(*(read_json(run.summary)["submodels"] for run in (first, second)), strict=True):
+        # a trainer's checkpoint has the best mean, not each submodel's best
+        assert after["ESR"] == pytest.approx(before["ESR"], rel=0.5 if source.endswith(".ckpt") else 1e-4)
+    begun_anew = _run(tmp_path / "third", pair, *settings)
+    assert read_json(begun_anew.summary)["training_id"] != read_json(second.summary)["training_id"]
+    anew, old = (read_json(run.summary)["submodels"][1]["ESR"] for run in (begun_anew, first))
+    assert anew > 2 * old

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,11 +12,7 @@ from typing import IO, Any
 from namexp.errors import UserError, one_line
 from namexp.runs.files import read_json, write_json
 from namexp.runs.layout import RunLayout
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from namexp.runs.locks import try_lock
 
 
 def now() -> str:
@@ -94,18 +89,6 @@ def _lock_soon(file: IO[str]) -> bool:
             return True
         time.sleep(0.05)
     return False
-
-
-def try_lock(file: IO[str]) -> bool:
-    """Take the lock; False where another process has it."""
-    try:
-        if sys.platform == "win32":
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def is_held(run: RunLayout) -> bool:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from namexp.runs.entry import try_lock
 from namexp.runs.files import read_json, write_json
 from namexp.runs.layout import RunLayout
+from namexp.runs.locks import locked
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.5
+WAITING = "waiting for another job of the sweep, which trains the same (%s)"
 
 
 class SharedTrainings:
@@ -38,14 +37,8 @@ class SharedTrainings:
         Yields:
             The run that has trained it already; None where it is for ``run`` to do.
         """
-        self._root.mkdir(parents=True, exist_ok=True)
-        with (self._root / f"{training_id}.lock").open("a+", encoding="utf-8") as lock:
-            told = False
-            while not try_lock(lock):
-                if not told:
-                    log.info("waiting for another job of the sweep, which trains the same (%s)", training_id)
-                    told = True
-                time.sleep(POLL_SECONDS)
+        lock = self._root / f"{training_id}.lock"
+        with locked(lock, lambda: log.info(WAITING, training_id)):
             yield self._finished(training_id, run)
 
     def _finished(self, training_id: str, run: RunLayout) -> RunLayout | None:

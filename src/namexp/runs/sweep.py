@@ -66,6 +66,11 @@ def read_record(sweep: SweepLayout) -> dict[str, Any]:
     return read_json(sweep.record)
 
 
+def is_search(sweep: SweepLayout) -> bool:
+    """Whether its jobs are found as it goes, by one process or several."""
+    return read_record(sweep)["space"] is not None
+
+
 def read_jobs(sweep: SweepLayout) -> list[Job]:
     """Every job as it stands.
 

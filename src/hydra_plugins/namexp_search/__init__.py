@@ -1,0 +1,1 @@
+"""A search with Optuna as one of Hydra's sweepers."""

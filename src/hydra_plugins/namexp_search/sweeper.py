@@ -1,0 +1,40 @@
+"""The name by which Hydra finds the search; Hydra imports this at every start, so it is light."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class SearchSweeper(Sweeper):
+    """See ``namexp.searching``."""
+
+    def __init__(
+        self, *, trials: int, at_once: int, objective: str, seed: int, params: DictConfig | None
+    ) -> None:
+        self._settings = {"trials": trials, "at_once": at_once, "objective": objective, "seed": seed}
+        self._params = dict(params or {})
+        self._launcher: Launcher | None = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Take what the sweep runs with."""
+        self.config = config
+        self._launcher = Plugins.instance().instantiate_launcher(
+            config=config, hydra_context=hydra_context, task_function=task_function
+        )
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Search until there are enough trials."""
+        from namexp.searching import Search
+
+        assert self._launcher is not None
+        assert self.config is not None
+        space: Sequence[str] = [f"{key}={value}" for key, value in self._params.items()]
+        search = Search(self.config, [*space, *arguments], **self._settings)
+        return search.run(self._launcher)
