@@ -36,7 +36,9 @@ from namexp.schema.playability import notices
 from namexp.schema.resuming import AUTO
 from namexp.scoring import score, summarise
 from namexp.tasks.optimisation import check_optimisation
-from namexp.weights import load_best, load_progress
+from namexp.tracked import tell_outcome, tracked
+from namexp.tracking.opening import check_tracking
+from namexp.weights import load_best, load_checkpoint, load_network_state, load_progress
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +79,7 @@ def run(
     """
     check_hardware(config.trainer)
     check_optimisation(config.optimizer, config.scheduler)
+    check_tracking(config.logger)
     layout = RunLayout(run_dir)
     if resume == AUTO:
         check_same_training(layout, resolved)
@@ -113,9 +116,10 @@ def _train_and_export(
     training = _prepare(config, resolved, layout)
     write_text(layout.config, OmegaConf.to_yaml(OmegaConf.create(dict(resolved))))
     _announce(training)
-    fitted = _fit_or_share(training, sweep)
-    with finishing("the export") as interruption:
-        summary = _finish(training, fitted)
+    with tracked(training) as training:
+        fitted = _fit_or_share(training, sweep)
+        with finishing("the export") as interruption:
+            summary = _finish(training, fitted)
     return RunResult(layout, summary, fitted.interrupted or interruption.requested)
 
 
@@ -130,6 +134,8 @@ def _fit_or_share(training: Training, sweep: Path | None) -> Fitted:
             reused_from = adopt(source, training.layout)
             progress = load_progress(training.layout)
             assert progress is not None
+            # what has no best keeps the last weights, as after a fit
+            load_network_state(training.network, load_checkpoint(training.layout.last_checkpoint))
             return Fitted(progress.finished_epochs, progress.seconds, reused_from=reused_from)
         fitted = fit(training)
         if not fitted.interrupted:
@@ -237,6 +243,7 @@ def _finish(training: Training, fitted: Fitted) -> dict[str, Any]:
             predictions=at_recording_level,
             sample_rate=training.recordings.sample_rate,
         )
+    tell_outcome(training, summary, predictions, interrupted=fitted.interrupted)
     return summary
 
 

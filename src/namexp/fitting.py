@@ -7,7 +7,7 @@ import signal
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytorch_lightning as pl
@@ -15,10 +15,12 @@ import torch
 from pytorch_lightning.loggers import Logger
 
 from namexp.atomic import write_atomically
+from namexp.callbacks.audio_preview import AudioPreview
 from namexp.callbacks.best_submodel import BestSubmodels
 from namexp.callbacks.checkpoints import Checkpoints
 from namexp.callbacks.progress import TrainingProgress
 from namexp.callbacks.stopping import SilenceCheck, StopAfterSteps, StopEarly
+from namexp.data.excerpt import choose_excerpt
 from namexp.data.module import CaptureDataModule
 from namexp.data.recordings import Recordings
 from namexp.errors import UserError
@@ -29,6 +31,7 @@ from namexp.schema.experiment import ExperimentConfig
 from namexp.schema.training import TrainerConfig
 from namexp.tasks.capture import CaptureTask
 from namexp.tracking.csv_logger import MetricsCsvLogger
+from namexp.tracking.tracker import Tracker, TrackerLogger, Untracked
 from namexp.weights import Progress
 
 log = logging.getLogger(__name__)
@@ -54,6 +57,7 @@ class Training:
         description: plain values from which a checkpoint rebuilds the network.
         training_id: equal for two trainings that give the same weights.
         progress: how far it has come already; None: it begins.
+        tracker: what it is told to, besides metrics.csv.
     """
 
     config: ExperimentConfig
@@ -64,6 +68,7 @@ class Training:
     description: dict[str, Any]
     training_id: str
     progress: Progress | None = None
+    tracker: Tracker = field(default_factory=Untracked)
 
 
 @dataclass(frozen=True)
@@ -165,11 +170,6 @@ def _run(trainer: pl.Trainer, task: CaptureTask, data: CaptureDataModule, traini
             write_atomically(last, lambda path: trainer.save_checkpoint(path))
         log.info("interrupted: exporting the best weights so far")
         return True
-    finally:
-        if training.config.logger.kind == "wandb":
-            from namexp.tracking.wandb_logger import finish_wandb
-
-            finish_wandb()
     return False
 
 
@@ -215,6 +215,7 @@ def _callbacks(training: Training) -> list[pl.Callback]:
             return {"namexp": about, "state_dict": wavenets[i].state_dict()}
 
         callbacks.insert(0, BestSubmodels(layout, network.names, content))
+    callbacks += _preview(training)
     settings = training.config.callbacks
     callbacks.append(StopEarly(stop_at_esr=settings.stop_at_esr, patience=settings.patience))
     max_steps = training.config.trainer.max_steps
@@ -225,19 +226,18 @@ def _callbacks(training: Training) -> list[pl.Callback]:
     return callbacks
 
 
+def _preview(training: Training) -> list[pl.Callback]:
+    every = training.config.logger.audio_every_n_validations
+    if not training.tracker.active or every is None:
+        return []
+    excerpt = choose_excerpt(
+        training.recordings,
+        receptive_field=training.config.plan.receptive_field,
+        seconds=training.config.logger.audio_seconds,
+    )
+    return [AudioPreview(training.tracker, excerpt, every_n_validations=every)]
+
+
 def _loggers(training: Training) -> list[Logger]:
     """Those beside metrics.csv."""
-    config, layout = training.config, training.layout
-    loggers: list[Logger] = []
-    if config.logger.kind == "wandb":
-        from namexp.tracking.wandb_logger import build_wandb_logger
-
-        loggers.append(
-            build_wandb_logger(
-                config.logger,
-                run_dir=layout.root,
-                resolved=dict(training.resolved),
-                tags=[config.plan.kind],
-            )
-        )
-    return loggers
+    return [TrackerLogger(training.tracker)] if training.tracker.active else []

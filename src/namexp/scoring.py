@@ -81,7 +81,7 @@ def _block_seconds(network: Network) -> float:
     return fastest
 
 
-def _rows(plan: ModelPlan) -> list[tuple[str, WaveNetSpec]]:
+def submodel_specs(plan: ModelPlan) -> list[tuple[str, WaveNetSpec]]:
     """Name and description of what each row of the output plays."""
     if plan.kind == "slimmable":
         assert plan.spec.slimmable is not None
@@ -120,7 +120,7 @@ def summarise(
     val_metric = VAL_LOSS_METRIC[config.loss.val_loss]
     speeds = realtime_factors(network, recordings.sample_rate)
     submodels = []
-    for i, (name, spec) in enumerate(_rows(config.plan)):
+    for i, (name, spec) in enumerate(submodel_specs(config.plan)):
         own = best[min(i, len(best) - 1)]
         channels = spec.channels[0] if len(spec.channels) == 1 else spec.channels
         submodels.append(

@@ -48,3 +48,12 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
     for path, samples in zip(paths, (x, y), strict=True):
         write_wav(path, samples, RATE)
     return paths
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with x.wav and y.wav, for several tests."""
+    path = tmp_path_factory.mktemp("recording")
+    for name, samples in zip(("x.wav", "y.wav"), synthetic_pair(6.0), strict=True):
+        write_wav(path / name, samples, RATE)
+    return path

@@ -47,6 +47,20 @@ class RunLayout:
         """The picture."""
         return self.root / "comparison.png"
 
+    def spectrogram(self, suffix: str) -> Path:
+        """Picture of the submodel whose metrics end in ``suffix``."""
+        return self.root / f"comparison_spectrogram{suffix}.png"
+
+    @property
+    def wandb_id(self) -> Path:
+        """The W&B run that belongs to this directory, so that a continued training goes on in it."""
+        return self.root / "wandb_id.txt"
+
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard's event files."""
+        return self.root / "tensorboard"
+
     @property
     def report(self) -> Path:
         """The page of this run."""

@@ -10,6 +10,7 @@ from namexp.errors import UserError, did_you_mean
 from namexp.schema.fields import Fields, as_integer, is_number, shown
 
 VAL_LOSSES = ("esr", "mse", "mrstft")
+MAX_AUDIO_SECONDS = 30.0
 
 # Kept here so that a misspelt name is refused before torch is imported; a test holds them against
 # the installed torch.
@@ -174,25 +175,45 @@ class CallbacksConfig:
             self.patience = as_integer(self.patience, "callbacks.patience", minimum=1)
 
 
+LOGGER_KINDS = ("csv", "wandb", "tensorboard", "none")
+
+
 @dataclass
 class LoggerConfig:
-    """Where metrics go besides metrics.csv, which is always written."""
+    """Where metrics, audio and pictures go besides metrics.csv, which is always written."""
 
     kind: str
     project: str
+    entity: Any
     mode: str
     name: Any
     group: Any
     tags: Any
+    audio_every_n_validations: Any
+    audio_seconds: float
 
     def __post_init__(self) -> None:
-        """Names."""
-        if self.kind not in ("csv", "wandb", "none"):
-            raise UserError(f"logger.kind (= {shown(self.kind)}) must be csv, wandb or none.")
+        """Names and ranges."""
+        if self.kind not in LOGGER_KINDS:
+            raise UserError(f"logger.kind (= {shown(self.kind)}) must be one of {', '.join(LOGGER_KINDS)}.")
         if self.mode not in ("offline", "online", "disabled"):
             raise UserError(
                 f"logger.mode (= {shown(self.mode)}) must be offline, online or disabled; it follows "
                 "the environment variable WANDB_MODE."
+            )
+        if self.audio_every_n_validations is not None:
+            self.audio_every_n_validations = as_integer(
+                self.audio_every_n_validations, "logger.audio_every_n_validations", minimum=1
+            )
+        if not is_number(self.audio_seconds) or not 0 < self.audio_seconds <= MAX_AUDIO_SECONDS:
+            raise UserError(
+                f"logger.audio_seconds (= {shown(self.audio_seconds)}) must be above 0 and at most "
+                f"{MAX_AUDIO_SECONDS:g}: every submodel's excerpt is kept many times."
+            )
+        self.tags = [] if self.tags is None else self.tags
+        if not isinstance(self.tags, list) or not all(0 < len(str(tag)) <= 64 for tag in self.tags):
+            raise UserError(
+                f"logger.tags (= {shown(self.tags)}) must be a list of names up to 64 letters long."
             )
 
 

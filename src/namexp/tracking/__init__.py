@@ -1,1 +1,1 @@
-"""Loggers: metrics.csv and Weights & Biases. The only room that imports wandb."""
+"""Where a training is told: metrics.csv, Weights & Biases, TensorBoard. The only room that imports wandb."""

@@ -22,6 +22,7 @@ NEUTRAL_LEAVES = {
     "export.metadata.gear_type", "export.metadata.gear_make", "export.metadata.gear_model",
     "export.metadata.tone_type", "export.metadata.input_level_dbu", "export.metadata.output_level_dbu",
     "logger.kind", "logger.project", "logger.mode", "logger.name", "logger.group", "logger.tags",
+    "logger.entity", "logger.audio_every_n_validations", "logger.audio_seconds",
     "callbacks.progress", "callbacks.plots", "callbacks.audio", "callbacks.report",
     "trainer.log_every_n_steps", "data.input", "data.target", "init_from",
     "data.pairs.0.input", "data.pairs.0.target", "data.pairs.1.input", "data.pairs.1.target",

@@ -173,7 +173,11 @@ OUT_OF_RANGE = {
     "callbacks.stop_at_esr=0": "callbacks.stop_at_esr (= 0) must be above 0 or null.",
     "callbacks.patience=0": "callbacks.patience (= 0) must be at least 1.",
     "callbacks.patience=1.5": "callbacks.patience (= 1.5) must be a whole number.",
-    "logger.kind=tensorboard": "logger.kind (= 'tensorboard') must be csv, wandb or none.",
+    "logger.kind=mlflow": "logger.kind (= 'mlflow') must be one of csv, wandb, tensorboard, none.",
+    "logger.audio_every_n_validations=0": "logger.audio_every_n_validations (= 0) must be at least 1.",
+    "logger.audio_seconds=0": "logger.audio_seconds (= 0.0) must be above 0 and at most 30",
+    "logger.audio_seconds=31": "logger.audio_seconds (= 31.0) must be above 0 and at most 30",
+    "logger.tags=loud": "logger.tags (= 'loud') must be a list of names",
     "logger.mode=on": "logger.mode (= 'on') must be offline, online or disabled; it follows the environment "
     "variable WANDB_MODE.",
     "export.container_max_values=evenly": "export.container_max_values (= 'evenly') must be uniform",

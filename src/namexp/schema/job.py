@@ -1,0 +1,96 @@
+"""What the files around a run directory say about the job: alone, or one of a sweep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import ListConfig, OmegaConf
+
+from namexp.errors import UserError, one_line
+
+
+@dataclass(frozen=True)
+class Job:
+    """One execution of the config.
+
+    Attributes:
+        sweep: the sweep directory; None for a single run.
+        number: the job's directory relative to it, ``0`` and so on; None for a single run.
+        choices: the overrides that this job does not share with the whole sweep.
+    """
+
+    sweep: Path | None
+    number: str | None
+    choices: tuple[str, ...]
+
+
+def job_of(run_dir: Path) -> Job:
+    """Read what Hydra left: ``multirun.yaml`` above the run directory, overrides in ``.hydra``.
+
+    Files and not Hydra's state, so that a job that is run again by itself still belongs to its sweep.
+
+    Raises:
+        UserError: one of the files is damaged.
+    """
+    run_dir = run_dir.resolve()
+    for above in run_dir.parents[:2]:
+        if (above / "multirun.yaml").is_file():
+            fixed = _fixed_keys(_texts(above / "multirun.yaml", "hydra.overrides.task"))
+            own = _texts(run_dir / ".hydra" / "overrides.yaml", None)
+            choices = tuple(text for text in own if _key(text) not in {*fixed, "resume"})
+            return Job(above, run_dir.relative_to(above).as_posix(), choices)
+    return Job(None, None, ())
+
+
+@dataclass(frozen=True)
+class LoggedAs:
+    """Under which names W&B has a run; None where its own choice holds."""
+
+    project: str | None
+    entity: str | None
+    group: str | None
+
+
+def logged_as(run_dir: Path) -> LoggedAs:
+    """What config.yaml says, and for the group of a sweep's job the name of the sweep directory.
+
+    Raises:
+        UserError: one of the files is damaged.
+    """
+    logger = _found(run_dir / "config.yaml", "logger") or {}
+    group, job = logger.get("group"), job_of(run_dir)
+    return LoggedAs(
+        project=logger.get("project"),
+        entity=logger.get("entity"),
+        group=group or (job.sweep.name if job.sweep else None),
+    )
+
+
+def _fixed_keys(overrides: list[str]) -> set[str]:
+    """What every job of the sweep is given alike."""
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    return {_key(override.input_line or "") for override in parsed if not override.is_sweep_override()}
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~")
+
+
+def _texts(path: Path, place: str | None) -> list[str]:
+    """A list of texts in a YAML file; empty where there is none."""
+    found = _found(path, place)
+    return [str(item) for item in found] if isinstance(found, ListConfig) else []
+
+
+def _found(path: Path, place: str | None) -> Any:
+    """What a YAML file says at a place; None where there is none."""
+    if not path.is_file():
+        return None
+    try:
+        tree: Any = OmegaConf.load(path)
+        return tree if place is None else OmegaConf.select(tree, place)
+    except Exception as error:  # YAML has many kinds of errors
+        raise UserError(f"{path}: cannot be read: {one_line(error)}.") from None

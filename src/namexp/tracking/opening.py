@@ -1,0 +1,63 @@
+"""From the logger group to a tracker that is open for one training and closed after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pytorch_lightning.utilities import rank_zero_only
+
+from namexp.errors import UserError
+from namexp.schema.training import LoggerConfig
+from namexp.tracking.tracker import RunDescription, Tracker, Untracked
+
+
+def check_tracking(config: LoggerConfig) -> None:
+    """What the logger needs must be there: seen at once, not after the data are read.
+
+    Raises:
+        UserError: W&B online without an account; TensorBoard that is not installed.
+    """
+    if config.kind == "wandb" and config.mode == "online":
+        from namexp.tracking.wandb_tracker import check_credentials
+
+        check_credentials()
+    if config.kind == "tensorboard":
+        try:
+            import tensorboard  # noqa: F401
+        except ImportError:
+            raise UserError(
+                "logger.kind (= tensorboard): TensorBoard is not installed; pip install "
+                "'namexp[tensorboard]', or use logger=csv."
+            ) from None
+
+
+@contextmanager
+def open_tracker(config: LoggerConfig, about: RunDescription) -> Iterator[Tracker]:
+    """A tracker for one training, closed however that ends. Only the first process of several tells.
+
+    Raises:
+        UserError: the tracker does not start.
+    """
+    tracker = _build(config, about)
+    try:
+        yield tracker
+    except BaseException as error:
+        tracker.close(error)
+        raise
+    tracker.close(None)
+
+
+def _build(config: LoggerConfig, about: RunDescription) -> Tracker:
+    # rooms are entered only when asked for: importing wandb takes as long as starting a small training
+    if getattr(rank_zero_only, "rank", 0) != 0:
+        return Untracked()
+    if config.kind == "wandb" and config.mode != "disabled":
+        from namexp.tracking.wandb_tracker import WandbTracker
+
+        return WandbTracker(config, about)
+    if config.kind == "tensorboard":
+        from namexp.tracking.tensorboard_tracker import TensorboardTracker
+
+        return TensorboardTracker(about)
+    return Untracked()
