@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -25,9 +27,13 @@ from namexp.data.recordings import Recordings
 from namexp.errors import UserError
 from namexp.models.network import Network
 from namexp.models.wavenet import PackedWaveNet
+from namexp.ranks.place import Place
+from namexp.ranks.shared import agreed
+from namexp.ranks.team import Team, assembled
 from namexp.runs.layout import RunLayout
 from namexp.schema.experiment import ExperimentConfig
 from namexp.schema.training import TrainerConfig
+from namexp.strategy import TermIsInterrupt, backend_of, check_processes, ddp_arguments
 from namexp.tasks.capture import CaptureTask
 from namexp.tracking.csv_logger import MetricsCsvLogger
 
@@ -72,10 +78,10 @@ class Fitted:
 
 
 def check_hardware(trainer: TrainerConfig) -> None:
-    """A GPU that was asked for must be there.
+    """The devices and processes that were asked for must be there.
 
     Raises:
-        UserError: it is not.
+        UserError: they are not.
     """
     found = torch.cuda.is_available() or torch.backends.mps.is_available()
     if trainer.accelerator == "gpu" and not found:
@@ -83,28 +89,70 @@ def check_hardware(trainer: TrainerConfig) -> None:
             "trainer.accelerator (= gpu): torch finds no GPU on this machine; use trainer=cpu, or "
             "install a build of torch for your GPU."
         )
+    check_processes(trainer)
 
 
 @contextmanager
 def torch_settings(trainer: TrainerConfig) -> Iterator[None]:
     """What a training sets for the whole process, put back for the next job of a sweep."""
-    threads = torch.get_num_threads()
+    threads, variable = torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
     tf32 = torch.backends.cudnn.allow_tf32
     deterministic = torch.are_deterministic_algorithms_enabled()
     if trainer.threads is not None:
         torch.set_num_threads(trainer.threads)
+    elif trainer.devices > 1:  # the processes share the cores
+        torch.set_num_threads(max(1, threads // trainer.devices))
+    if trainer.world_size > 1:  # or Lightning chooses, and it never goes back
+        os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())
     # precision "32" means it: cuDNN would otherwise round convolutions to 10 bits
     torch.backends.cudnn.allow_tf32 = False
     try:
         yield
     finally:
         torch.set_num_threads(threads)
+        if variable is None:
+            os.environ.pop("OMP_NUM_THREADS", None)
+        else:
+            os.environ["OMP_NUM_THREADS"] = variable
         torch.backends.cudnn.allow_tf32 = tf32
         torch.use_deterministic_algorithms(deterministic)
 
 
 def fit(training: Training) -> Fitted:
-    """Train; the bests are in the run directory, the last weights in the network."""
+    """Train; the bests are in the run directory, the last weights in the network.
+
+    Raises:
+        UserError: several processes cannot share a batch, or one of them was ended from outside.
+    """
+    settings = training.config.trainer
+    _data(training, 0, settings.world_size)  # refuses before anything is started
+    with assembled(settings.devices, settings.num_nodes, backend_of(settings)) as team:
+        agreed(lambda: (training, torch.get_num_threads()))
+        return _take_part(training, team)
+
+
+def take_part(place: Place, scratch: Path) -> bool:
+    """Train with the first process, which is in ``fit`` and tells what.
+
+    Args:
+        place: of this process, which has joined the group.
+        scratch: takes what only the first process keeps.
+
+    Returns:
+        Whether it was interrupted.
+    """
+    training, threads = agreed(_told_by_the_first)
+    settings = replace(training.config.trainer, threads=threads)
+    pl.seed_everything(training.config.seed, verbose=False)
+    with torch_settings(settings):
+        return _take_part(replace(training, layout=RunLayout(scratch)), Team(place)).interrupted
+
+
+def _told_by_the_first() -> tuple[Training, int]:
+    raise AssertionError("the first process is in fit")
+
+
+def _take_part(training: Training, team: Team) -> Fitted:
     config = training.config
     task = CaptureTask(
         training.network,
@@ -115,30 +163,41 @@ def fit(training: Training) -> Fitted:
         scheduler_frequency=_scheduler_frequency(config),
         description=training.description,
     )
-    data = CaptureDataModule(
+    data = _data(training, team.place.rank, team.place.world_size)
+    trainer = _build_trainer(training, data, team.place)
+    started = time.monotonic()
+    interrupted = _run(trainer, task, data, training, team)
+    return Fitted(trainer.current_epoch, time.monotonic() - started, interrupted)
+
+
+def _data(training: Training, rank: int, world_size: int) -> CaptureDataModule:
+    config = training.config
+    return CaptureDataModule(
         training.recordings,
         receptive_field=config.plan.receptive_field,
         ny=config.data.ny,
         batch_size=config.data.batch_size,
         seed=config.seed,
+        rank=rank,
+        world_size=world_size,
     )
-    trainer = _build_trainer(training, data)
-    started = time.monotonic()
-    interrupted = _run(trainer, task, data, training)
-    return Fitted(trainer.current_epoch, time.monotonic() - started, interrupted)
 
 
-def _run(trainer: pl.Trainer, task: CaptureTask, data: CaptureDataModule, training: Training) -> bool:
+def _run(
+    trainer: pl.Trainer, task: CaptureTask, data: CaptureDataModule, training: Training, team: Team
+) -> bool:
     """Call Lightning; whether Ctrl-C ended it."""
     last = training.layout.last_checkpoint
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6 on torch 2.13
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # ours are the same everywhere
             trainer.fit(task, datamodule=data)
     except SystemExit:
         # Lightning makes this of Ctrl-C, and ignores the next ones
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        team.disband()  # a checkpoint would wait for the others
         if not last.exists():  # before the end of the first epoch
             write_atomically(last, lambda path: trainer.save_checkpoint(path))
         log.info("interrupted: exporting the best weights so far")
@@ -151,14 +210,14 @@ def _run(trainer: pl.Trainer, task: CaptureTask, data: CaptureDataModule, traini
     return False
 
 
-def _build_trainer(training: Training, data: CaptureDataModule) -> pl.Trainer:
+def _build_trainer(training: Training, data: CaptureDataModule, place: Place) -> pl.Trainer:
     for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.ERROR)  # tips and advertisements
     settings = training.config.trainer
     on_gpu = settings.accelerator == "gpu"
     return pl.Trainer(
         accelerator=settings.accelerator,
-        devices=1,
+        **ddp_arguments(place, settings, training.network),
         precision=PRECISIONS[settings.precision],
         max_epochs=settings.max_epochs,
         max_steps=settings.max_steps or -1,
@@ -167,7 +226,7 @@ def _build_trainer(training: Training, data: CaptureDataModule) -> pl.Trainer:
         log_every_n_steps=min(settings.log_every_n_steps, _batches_per_epoch(settings, data)),
         # on a GPU the STFT's padding has no deterministic gradient: a warning, not an error
         deterministic="warn" if settings.deterministic and on_gpu else settings.deterministic,
-        logger=_loggers(training),
+        logger=_loggers(training) if place.rank == 0 else [],
         callbacks=_callbacks(training),
         default_root_dir=training.layout.root,
         enable_checkpointing=False,  # our own, renamed into place
@@ -201,6 +260,8 @@ def _callbacks(training: Training) -> list[pl.Callback]:
         callbacks.insert(0, BestSubmodels(layout, network.names, content))
     settings = training.config.callbacks
     callbacks.append(StopEarly(stop_at_esr=settings.stop_at_esr, patience=settings.patience))
+    if training.config.trainer.world_size > 1:
+        callbacks.append(TermIsInterrupt())
     if settings.progress:
         callbacks.append(TrainingProgress())
     return callbacks

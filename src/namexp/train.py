@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from namexp.conf_dir import conf_dir
 from namexp.door import guarded
 from namexp.errors import UserError, one_line
+from namexp.ranks.place import Place, launched_place
 from namexp.runs.entry import record_failure
 from namexp.runs.layout import RunLayout
 from namexp.schema.composition import explain
@@ -92,9 +93,37 @@ def _run_hydra() -> None:
         raise _failure
 
 
+def _launched(place: Place) -> int | None:
+    """One of the processes that torchrun or srun has started: the first decides for all."""
+    if place.rank > 0:
+        from namexp.follow import follow
+
+        return follow(place)
+    try:
+        if {"-m", "--multirun"} & set(sys.argv):
+            raise UserError(
+                "-m (a sweep) cannot run inside torchrun or srun, which start processes for one training; "
+                "start it without them: with trainer=ddp every job starts its own."
+            )
+        _run_hydra()
+    finally:
+        from namexp.ranks.team import release_launched
+
+        release_launched(place)
+    return None
+
+
+def _run() -> int | None:
+    place = launched_place()
+    if place is not None:
+        return _launched(place)
+    _run_hydra()
+    return None
+
+
 def main() -> int:
     """The command."""
-    return guarded("namexp.train", _run_hydra)
+    return guarded("namexp.train", _run)
 
 
 if __name__ == "__main__":
