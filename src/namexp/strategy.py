@@ -58,7 +58,6 @@ def ddp_arguments(place: Place, trainer: TrainerConfig, network: Network) -> dic
         process_group_backend=backend_of(trainer),
         timeout=TIMEOUT,
         find_unused_parameters=has_idle_parameters(network),
-        broadcast_buffers=False,  # they are constants
     )
     return {
         "devices": trainer.devices,

@@ -9,8 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 from namexp.errors import UserError
 from namexp.ranks.place import Place
@@ -27,16 +27,19 @@ class Follower:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self._resources = ExitStack()
-        self._errors = self._resources.enter_context(tempfile.TemporaryFile())
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", MODULE],
-            env={**os.environ, **place.environment(), "PYTHONPATH": os.pathsep.join(sys.path)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=self._errors,
-            start_new_session=True,
-        )
+        handle, name = tempfile.mkstemp(prefix="namexp-", suffix=".stderr")
+        self._errors = Path(name)
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", MODULE],
+                env={**os.environ, **place.environment(), "PYTHONPATH": os.pathsep.join(sys.path)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=handle,
+                start_new_session=True,
+            )
+        finally:
+            os.close(handle)
 
     @property
     def running(self) -> bool:
@@ -61,7 +64,7 @@ class Follower:
         self._process.wait()
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._resources.close()
+        self._errors.unlink(missing_ok=True)
 
     def failure(self) -> Exception:
         """What to raise for one that ``failed``."""
@@ -72,8 +75,7 @@ class Follower:
                 f"{who} was ended by {signal.Signals(-code).name}, so the training cannot go on; is there "
                 "enough memory for so many trainer.devices?"
             )
-        self._errors.seek(0)
-        told = self._errors.read().decode(errors="replace").strip()
+        told = self._errors.read_text(encoding="utf-8", errors="replace").strip()
         return RuntimeError(f"{who} failed with status {code} and said:\n{told}")
 
 

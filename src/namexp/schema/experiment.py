@@ -106,7 +106,7 @@ class ExperimentConfig:
         if self.data.batch_size % self.trainer.world_size:
             raise UserError(
                 f"data.batch_size (= {self.data.batch_size}) is that of all processes together and must be "
-                f"a multiple of their number, trainer.devices x trainer.num_nodes (= {self.trainer.world_size})."
+                f"a multiple of trainer.devices x trainer.num_nodes (= {self.trainer.world_size})."
             )
 
     def _check_coupling(self, plan: ModelPlan) -> None:
