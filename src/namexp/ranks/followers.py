@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,19 +28,21 @@ class Follower:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        handle, name = tempfile.mkstemp(prefix="namexp-", suffix=".stderr")
-        self._errors = Path(name)
-        try:
+        self._folder = Path(tempfile.mkdtemp(prefix="namexp-"))
+        own = {"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(self._folder)}
+        with self._errors.open("wb") as errors:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", MODULE],
-                env={**os.environ, **place.environment(), "PYTHONPATH": os.pathsep.join(sys.path)},
+                env={**os.environ, **place.environment(), **own},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
-                stderr=handle,
+                stderr=errors,
                 start_new_session=True,
             )
-        finally:
-            os.close(handle)
+
+    @property
+    def _errors(self) -> Path:
+        return self._folder / "stderr"
 
     @property
     def running(self) -> bool:
@@ -64,7 +67,7 @@ class Follower:
         self._process.wait()
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._errors.unlink(missing_ok=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def failure(self) -> Exception:
         """What to raise for one that ``failed``."""
