@@ -36,7 +36,8 @@ def _end_with_the_first() -> None:
     """End this process when the pipe that the first one holds is closed."""
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        while os.read(0, 1):  # sys.stdin has a lock that could not be broken at the end
+            pass
         os._exit(1)  # the main thread may be waiting for somebody who is gone
 
     threading.Thread(target=watch, daemon=True, name="first process").start()

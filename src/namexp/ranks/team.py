@@ -8,6 +8,7 @@ or ``stop``), ``gone/RANK`` (that process has read ``stop``).
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import socket
 import sys
@@ -22,9 +23,11 @@ import torch
 import torch.distributed as dist
 from torch.distributed import PrefixStore, TCPStore
 
-from namexp.errors import UserError
+from namexp.errors import UserError, one_line
 from namexp.ranks.followers import Follower, await_failure, end_all, local_listener, start_followers
 from namexp.ranks.place import ALONE, Place, launched_place
+
+log = logging.getLogger(__name__)
 
 TIMEOUT = timedelta(minutes=30)  # of one exchange: the others wait while the first one validates
 START_SECONDS = 600.0  # until all processes are there
@@ -65,6 +68,7 @@ def assembled(devices: int, num_nodes: int, backend: str) -> Iterator[Team]:
         return
     place, store, followers = _gather(devices)
     team = Team(place, followers)
+    excepthook = sys.excepthook  # torch puts one around it that it never takes away
     guard = threading.Thread(target=_abort_without, args=(team,), daemon=True, name="followers")
     try:
         _await_ready(team, store)
@@ -74,6 +78,8 @@ def assembled(devices: int, num_nodes: int, backend: str) -> Iterator[Team]:
         yield team
         for follower in team.followers:
             follower.wait(END_SECONDS)
+            if follower.failed:
+                log.warning("when the training was over, %s", one_line(follower.failure()))
         leave()
     except RuntimeError as error:  # what torch says when a process is gone
         failed = await_failure(team.followers, NOTICE_SECONDS)
@@ -82,6 +88,7 @@ def assembled(devices: int, num_nodes: int, backend: str) -> Iterator[Team]:
         raise
     finally:
         team.disband()
+        sys.excepthook = excepthook
 
 
 def _gather(devices: int) -> tuple[Place, TCPStore, list[Follower]]:
