@@ -113,7 +113,7 @@ def _same_results(one: Path, two: Path, *, rel: float) -> None:
 def _models(run: Path) -> list[torch.Tensor]:
     model = read_nam(run / "model.nam")
     networks: list[Any] = [part.network for part in model.submodels or [model]]
-    return [network.export_weights() for network in networks]
+    return [torch.nn.utils.parameters_to_vector(network.parameters()).detach() for network in networks]
 
 
 SHORT = [*KINDS["packed"], *SMALL, "loss=a2", "trainer.max_epochs=2"]
