@@ -168,6 +168,7 @@ def _prepare(config: ExperimentConfig, resolved: Mapping[str, Any], layout: RunL
         description=_description(config, resolved, recordings, initial_sha256),
         training_id=training_id(resolved, recordings.sha256, initial_sha256),
         progress=progress,
+        checkpoint=layout.last_checkpoint.resolve() if progress else None,
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -26,9 +28,13 @@ from namexp.data.recordings import Recordings
 from namexp.errors import UserError
 from namexp.models.network import Network
 from namexp.models.wavenet import PackedWaveNet
+from namexp.ranks.place import Place
+from namexp.ranks.shared import agreed
+from namexp.ranks.team import Team, assembled
 from namexp.runs.layout import RunLayout
 from namexp.schema.experiment import ExperimentConfig
 from namexp.schema.training import TrainerConfig
+from namexp.strategy import TermIsInterrupt, backend_of, check_processes, ddp_arguments
 from namexp.tasks.capture import CaptureTask
 from namexp.tracking.csv_logger import MetricsCsvLogger
 from namexp.tracking.tracker import Tracker, TrackerLogger, Untracked
@@ -57,6 +63,7 @@ class Training:
         description: plain values from which a checkpoint rebuilds the network.
         training_id: equal for two trainings that give the same weights.
         progress: how far it has come already; None: it begins.
+        checkpoint: where that is kept, also for processes that write elsewhere.
         tracker: what it is told to, besides metrics.csv.
     """
 
@@ -68,6 +75,7 @@ class Training:
     description: dict[str, Any]
     training_id: str
     progress: Progress | None = None
+    checkpoint: Path | None = None
     tracker: Tracker = field(default_factory=Untracked)
 
 
@@ -89,10 +97,10 @@ class Fitted:
 
 
 def check_hardware(trainer: TrainerConfig) -> None:
-    """A GPU that was asked for must be there.
+    """The devices and processes that were asked for must be there.
 
     Raises:
-        UserError: it is not.
+        UserError: they are not.
     """
     found = torch.cuda.is_available() or torch.backends.mps.is_available()
     if trainer.accelerator == "gpu" and not found:
@@ -100,28 +108,71 @@ def check_hardware(trainer: TrainerConfig) -> None:
             "trainer.accelerator (= gpu): torch finds no GPU on this machine; use trainer=cpu, or "
             "install a build of torch for your GPU."
         )
+    check_processes(trainer)
 
 
 @contextmanager
 def torch_settings(trainer: TrainerConfig) -> Iterator[None]:
     """What a training sets for the whole process, put back for the next job of a sweep."""
-    threads = torch.get_num_threads()
+    threads, variable = torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
     tf32 = torch.backends.cudnn.allow_tf32
     deterministic = torch.are_deterministic_algorithms_enabled()
     if trainer.threads is not None:
         torch.set_num_threads(trainer.threads)
+    elif trainer.devices > 1:  # the processes share the cores
+        torch.set_num_threads(max(1, threads // trainer.devices))
+    if trainer.world_size > 1:  # or Lightning chooses, and it never goes back
+        os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())
     # precision "32" means it: cuDNN would otherwise round convolutions to 10 bits
     torch.backends.cudnn.allow_tf32 = False
     try:
         yield
     finally:
         torch.set_num_threads(threads)
+        if variable is None:
+            os.environ.pop("OMP_NUM_THREADS", None)
+        else:
+            os.environ["OMP_NUM_THREADS"] = variable
         torch.backends.cudnn.allow_tf32 = tf32
         torch.use_deterministic_algorithms(deterministic)
 
 
 def fit(training: Training) -> Fitted:
-    """Train; the bests are in the run directory, the last weights in the network."""
+    """Train; the bests are in the run directory, the last weights in the network.
+
+    Raises:
+        UserError: several processes cannot share a batch, or one of them was ended from outside.
+    """
+    settings = training.config.trainer
+    _data(training, 0, settings.world_size)  # refuses before anything is started
+    with assembled(settings.devices, settings.num_nodes, backend_of(settings)) as team:
+        # what listens to the training stays with the first process
+        agreed(lambda: (replace(training, tracker=Untracked()), torch.get_num_threads()))
+        return _take_part(training, team)
+
+
+def take_part(place: Place, scratch: Path) -> bool:
+    """Train with the first process, which is in ``fit`` and tells what.
+
+    Args:
+        place: of this process, which has joined the group.
+        scratch: takes what only the first process keeps.
+
+    Returns:
+        Whether it was interrupted.
+    """
+    training, threads = agreed(_told_by_the_first)
+    settings = replace(training.config.trainer, threads=threads)
+    pl.seed_everything(training.config.seed, verbose=False)
+    with torch_settings(settings):
+        return _take_part(replace(training, layout=RunLayout(scratch)), Team(place)).interrupted
+
+
+def _told_by_the_first() -> tuple[Training, int]:
+    raise AssertionError("the first process is in fit")
+
+
+def _take_part(training: Training, team: Team) -> Fitted:
     config = training.config
     task = CaptureTask(
         training.network,
@@ -131,25 +182,35 @@ def fit(training: Training) -> Fitted:
         gradient_clip_norm=config.trainer.gradient_clip_norm,
         description=training.description,
     )
-    data = CaptureDataModule(
-        training.recordings,
-        receptive_field=config.plan.receptive_field,
-        ny=config.data.ny,
-        batch_size=config.data.batch_size,
-        seed=config.seed,
-    )
+    data = _data(training, team.place.rank, team.place.world_size)
     metrics = MetricsCsvLogger(
         training.layout.metrics,
         steps=config.logger.kind != "none",
         keep_rows=training.progress.metric_rows if training.progress else 0,
     )
     checkpoints = Checkpoints(training.layout, lambda: metrics.num_rows)
-    trainer = _build_trainer(training, data, [metrics, *_loggers(training)], checkpoints)
-    interrupted = _run(trainer, task, data, training)
+    loggers = [metrics, *_loggers(training)] if team.place.rank == 0 else []
+    trainer = _build_trainer(training, data, team.place, loggers, checkpoints)
+    interrupted = _run(trainer, task, data, training, team)
     return Fitted(trainer.current_epoch, checkpoints.seconds, interrupted=interrupted)
 
 
-def _run(trainer: pl.Trainer, task: CaptureTask, data: CaptureDataModule, training: Training) -> bool:
+def _data(training: Training, rank: int, world_size: int) -> CaptureDataModule:
+    config = training.config
+    return CaptureDataModule(
+        training.recordings,
+        receptive_field=config.plan.receptive_field,
+        ny=config.data.ny,
+        batch_size=config.data.batch_size,
+        seed=config.seed,
+        rank=rank,
+        world_size=world_size,
+    )
+
+
+def _run(
+    trainer: pl.Trainer, task: CaptureTask, data: CaptureDataModule, training: Training, team: Team
+) -> bool:
     """Call Lightning; whether Ctrl-C ended it."""
     last = training.layout.last_checkpoint
     if training.progress is None:
@@ -158,14 +219,14 @@ def _run(trainer: pl.Trainer, task: CaptureTask, data: CaptureDataModule, traini
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6 on torch 2.13
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-            trainer.fit(
-                task, datamodule=data, ckpt_path=last if training.progress else None, weights_only=True
-            )
+            warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # ours are the same everywhere
+            trainer.fit(task, datamodule=data, ckpt_path=training.checkpoint, weights_only=True)
     except SystemExit as error:
         if not isinstance(error.__context__, KeyboardInterrupt):
             raise  # a scheduler wants the machine back: no time to export, the last epoch is saved
         # Lightning makes this of Ctrl-C, and ignores the next ones
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        team.disband()  # a checkpoint would wait for the others
         if not last.exists():  # before the end of the first epoch
             write_atomically(last, lambda path: trainer.save_checkpoint(path))
         log.info("interrupted: exporting the best weights so far")
@@ -174,7 +235,11 @@ def _run(trainer: pl.Trainer, task: CaptureTask, data: CaptureDataModule, traini
 
 
 def _build_trainer(
-    training: Training, data: CaptureDataModule, loggers: list[Logger], checkpoints: Checkpoints
+    training: Training,
+    data: CaptureDataModule,
+    place: Place,
+    loggers: list[Logger],
+    checkpoints: Checkpoints,
 ) -> pl.Trainer:
     for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.ERROR)  # tips and advertisements
@@ -182,7 +247,7 @@ def _build_trainer(
     on_gpu = settings.accelerator == "gpu"
     return pl.Trainer(
         accelerator=settings.accelerator,
-        devices=1,
+        **ddp_arguments(place, settings, training.network),
         precision=PRECISIONS[settings.precision],
         max_epochs=settings.max_epochs,
         limit_train_batches=settings.limit_train_batches,
@@ -221,6 +286,8 @@ def _callbacks(training: Training) -> list[pl.Callback]:
     max_steps = training.config.trainer.max_steps
     if max_steps is not None:
         callbacks.append(StopAfterSteps(max_steps))
+    if training.config.trainer.world_size > 1:
+        callbacks.append(TermIsInterrupt())
     if settings.progress:
         callbacks.append(TrainingProgress(max_steps))
     return callbacks

@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from namexp.conf_dir import conf_dir
 from namexp.door import FAILED, OK, guarded
 from namexp.errors import UserError, one_line
+from namexp.ranks.place import Place, launched_place
 from namexp.runs.entry import record_failure
 from namexp.runs.layout import RunLayout
 from namexp.runs.sweep import DONE, MISSING, RUNNING, SweepLayout, is_search, job_table, read_jobs
@@ -154,9 +155,33 @@ def _end_sweep(root: Path) -> int:
     return FAILED
 
 
+def _launched(place: Place) -> int:
+    """One of the processes that torchrun or srun has started: the first decides for all."""
+    if place.rank > 0:
+        from namexp.follow import follow
+
+        return follow(place)
+    try:
+        if {"-m", "--multirun"} & set(sys.argv):
+            raise UserError(
+                "-m (a sweep) cannot run inside torchrun or srun, which start processes for one training; "
+                "start it without them: with trainer=ddp every job starts its own."
+            )
+        return _run_hydra()
+    finally:
+        from namexp.ranks.team import release_launched
+
+        release_launched(place)
+
+
+def _run() -> int:
+    place = launched_place()
+    return _run_hydra() if place is None else _launched(place)
+
+
 def main() -> int:
     """The command."""
-    return guarded("namexp.train", _run_hydra)
+    return guarded("namexp.train", _run)
 
 
 if __name__ == "__main__":

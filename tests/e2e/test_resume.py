@@ -139,10 +139,14 @@ def test_it_goes_on_as_if_nothing_had_happened(
     assert len(read_json(cut.status)["resumed"]) == 1
 
 
-def test_more_epochs_equal_having_asked_for_them_at_once(tmp_path: Path, pair: tuple[Path, Path]) -> None:
-    whole = _run(tmp_path / "whole", pair, *KINDS["packed"], "trainer.max_epochs=4")
-    _run(tmp_path / "short", pair, *KINDS["packed"], "trainer.max_epochs=2")
-    longer = _run(tmp_path / "short", pair, *KINDS["packed"], "trainer.max_epochs=4", resume="yes")
+@pytest.mark.parametrize("devices", [1, 2])
+def test_more_epochs_equal_having_asked_for_them_at_once(
+    tmp_path: Path, pair: tuple[Path, Path], devices: int
+) -> None:
+    settings = [*KINDS["packed"], f"trainer.devices={devices}"]
+    whole = _run(tmp_path / "whole", pair, *settings, "trainer.max_epochs=4")
+    _run(tmp_path / "short", pair, *settings, "trainer.max_epochs=2")
+    longer = _run(tmp_path / "short", pair, *settings, "trainer.max_epochs=4", resume="yes")
     _equal(_state(longer), _state(whole))
     assert read_json(longer.summary)["epochs"] == 4
     assert read_json(longer.summary)["training_id"] == read_json(whole.summary)["training_id"]

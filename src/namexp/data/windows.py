@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from namexp.data.recordings import Part
+from namexp.errors import UserError
 
 
 class Batch(NamedTuple):
@@ -61,12 +62,35 @@ class EpochOrder(Sampler[list[int]]):
     """Batches of window indices; the order is a pure function of (seed, epoch).
 
     The last batch of an epoch is left out where it would be smaller, unless it is the only one.
+    Where several processes share every batch, each takes its part of the one order.
     """
 
-    def __init__(self, num_windows: int, *, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, num_windows: int, *, batch_size: int, seed: int, rank: int = 0, world_size: int = 1
+    ) -> None:
+        """Order ``num_windows`` windows.
+
+        Args:
+            num_windows: of all recordings.
+            batch_size: of all processes together.
+            seed: of the order.
+            rank: which part of every batch is taken, from 0.
+            world_size: of so many equal parts.
+
+        Raises:
+            UserError: a batch cannot be cut into equal parts.
+        """
         self.num_windows, self.seed = num_windows, seed
         self.batch_size = min(batch_size, num_windows)
         self.epoch = 0
+        self._part_size, rest = divmod(self.batch_size, world_size)
+        if rest:
+            raise UserError(
+                f"data.batch_size (= {batch_size}): a batch has {self.batch_size} windows (the recordings "
+                f"give {num_windows}) and {world_size} processes cannot share it equally; choose "
+                "a batch size or trainer.devices that fit."
+            )
+        self._part_start = rank * self._part_size
 
     @property
     def sampler(self) -> EpochOrder:
@@ -84,7 +108,8 @@ class EpochOrder(Sampler[list[int]]):
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         order = torch.randperm(self.num_windows, generator=generator).tolist()
         for i in range(len(self)):
-            yield order[i * self.batch_size : (i + 1) * self.batch_size]
+            start = i * self.batch_size + self._part_start
+            yield order[start : start + self._part_size]
 
 
 class ValidationDataset(Dataset[Batch]):

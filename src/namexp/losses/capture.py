@@ -10,9 +10,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from namexp.losses import waveform
+from namexp.losses import parts, waveform
+from namexp.losses.parts import Parts
 from namexp.losses.spectral import Mrstft
 from namexp.losses.waveform import pre_emphasis
+from namexp.ranks.shared import total, world_size
 from namexp.schema.training import LossConfig
 
 Term = Callable[[Tensor, Tensor], Tensor]
@@ -39,6 +41,17 @@ class CaptureLoss(nn.Module):
             ),
         }
         self.terms = {name: term for name, term in terms.items() if term[0] > 0}
+        in_parts = {
+            "MSE": parts.MSE,
+            "ESR": parts.ESR,
+            "DC": parts.DC,
+            "MRSTFT": self.mrstft.parts,
+            "pre-emphasised MSE": _emphasised_parts(parts.MSE, config.pre_emphasis_mse_coefficient),
+            "pre-emphasised MRSTFT": _emphasised_parts(
+                self.mrstft.parts, config.pre_emphasis_mrstft_coefficient
+            ),
+        }
+        self._parts = [in_parts[name] for name in self.terms]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -48,6 +61,9 @@ class CaptureLoss(nn.Module):
     def values(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Every term of every submodel, without its weight.
 
+        Where several processes train together, each gives its part of the batch and gets the values
+        of the whole one.
+
         Args:
             prediction: (B, S, L).
             target: (B, L), the same for all submodels.
@@ -55,9 +71,27 @@ class CaptureLoss(nn.Module):
         Returns:
             (S, number of terms).
         """
+        if world_size() > 1:
+            return self.values_of_sums(total(self.sums(prediction, target)))
         rows = [
             torch.stack([term(row, target) for _, term in self.terms.values()])
             for row in prediction.unbind(dim=1)
+        ]
+        return torch.stack(rows)
+
+    def sums(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """(B, S, L) and (B, L) of one part of a batch to the (S, K) sums that add up over the parts."""
+        rows = [
+            torch.cat([term.sums(row, target) for term in self._parts]) for row in prediction.unbind(dim=1)
+        ]
+        return torch.stack(rows)
+
+    def values_of_sums(self, sums: Tensor) -> Tensor:
+        """(S, K) sums of all parts to the (S, number of terms) values of the whole batch."""
+        sizes = [term.num_sums for term in self._parts]
+        rows = [
+            torch.stack([term.value(own) for term, own in zip(self._parts, row.split(sizes), strict=True)])
+            for row in sums
         ]
         return torch.stack(rows)
 
@@ -70,6 +104,10 @@ class CaptureLoss(nn.Module):
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(B, S, L) and (B, L) to the scalar that is minimised."""
         return self.weigh(self.values(prediction, target)).sum()
+
+
+def _emphasised_parts(term: Parts, coefficient: float) -> Parts:
+    return Parts(term.num_sums, _emphasised(term.sums, coefficient), term.value)
 
 
 def _emphasised(term: Term, coefficient: float) -> Term:

@@ -83,6 +83,7 @@ class ExperimentConfig:
             )
         self._check_normalisation(plan)
         self._check_windows()
+        self._check_shares()
         self._check_coupling(plan)
 
     @property
@@ -105,6 +106,13 @@ class ExperimentConfig:
             raise UserError(
                 f"data.ny (= {self.data.ny}) must be at least {MIN_SPECTRAL_SAMPLES} for the MRSTFT "
                 "terms of the loss; use longer windows or set the loss.*mrstft_weight to 0."
+            )
+
+    def _check_shares(self) -> None:
+        if self.data.batch_size % self.trainer.world_size:
+            raise UserError(
+                f"data.batch_size (= {self.data.batch_size}) is that of all processes together and must be "
+                f"a multiple of trainer.devices x trainer.num_nodes (= {self.trainer.world_size})."
             )
 
     def _check_coupling(self, plan: ModelPlan) -> None:
@@ -161,11 +169,13 @@ def _model_class(fields: Fields) -> Any:
 def _group(name: str, values: Any, cls: Any) -> Any:
     """``values`` as an object of ``cls``, with every key and type checked."""
     fields = Fields(values, name)
-    known = [field.name for field in dataclasses.fields(cls)]
-    for key in known:
-        fields.raw(key, None)
+    known = dataclasses.fields(cls)
+    for field in known:
+        fields.raw(field.name, None)
     fields.finish()
-    missing = [key for key in known if key not in values]
+    # one with a default joined later: the config.yaml of older runs lacks it
+    required = [field.name for field in known if field.default is dataclasses.MISSING]
+    missing = [key for key in required if key not in values]
     if missing:
         raise UserError(f"{name}.{missing[0]} is missing; add it to conf/{name}.")
     try:

@@ -15,7 +15,7 @@ from namexp.errors import UserError, one_line
 from namexp.schema.fields import shown
 
 GROUPS = ("logger", "callbacks", "export")
-DEVICE = ("accelerator", "deterministic", "threads")
+DEVICE = ("accelerator", "devices", "num_nodes", "deterministic", "threads")
 LENGTH = ("max_epochs", "max_steps", "log_every_n_steps")
 ALLOWED = (*GROUPS, *(f"trainer.{name}" for name in (*LENGTH, *DEVICE)))
 AUTO = "auto"

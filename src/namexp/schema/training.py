@@ -117,7 +117,7 @@ class SchedulerConfig:
 
 @dataclass
 class TrainerConfig:
-    """Where and how long."""
+    """Where and how long. ``devices`` on each of ``num_nodes`` machines share every batch."""
 
     accelerator: str
     max_epochs: int
@@ -129,6 +129,13 @@ class TrainerConfig:
     precision: str
     deterministic: bool
     threads: Any
+    devices: int = 1
+    num_nodes: int = 1
+
+    @property
+    def world_size(self) -> int:
+        """Processes of the training, one per device."""
+        return self.devices * self.num_nodes
 
     def __post_init__(self) -> None:
         """Ranges and names."""
@@ -141,7 +148,7 @@ class TrainerConfig:
             )
         if self.precision == "16-mixed" and self.accelerator == "cpu":
             raise UserError("trainer.precision (= 16-mixed) needs a GPU; use bf16-mixed or 32 on a CPU.")
-        for name in ("max_epochs", "check_val_every_n_epoch", "log_every_n_steps"):
+        for name in ("max_epochs", "check_val_every_n_epoch", "log_every_n_steps", "devices", "num_nodes"):
             as_integer(getattr(self, name), f"trainer.{name}", minimum=1)
         for name in ("max_steps", "threads", "limit_train_batches"):
             value = getattr(self, name)

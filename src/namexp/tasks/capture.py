@@ -16,6 +16,7 @@ from namexp.losses.capture import CaptureLoss
 from namexp.metrics import VAL_LOSS_METRIC, recording_metrics
 from namexp.models.network import Network
 from namexp.models.streaming import respond
+from namexp.ranks.shared import agreed, rank
 from namexp.schema.training import LossConfig, OptimizerConfig, SchedulerConfig
 from namexp.tasks.optimisation import build_optimizer, build_scheduler
 
@@ -118,13 +119,15 @@ class CaptureTask(pl.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Predict one whole recording; it is scored when all are there."""
         del batch_idx
+        if rank() > 0:
+            return  # the first process validates, so that all decide by the same numbers
         with torch.autocast(batch.input.device.type, enabled=False):  # scored as it will be played
             played = respond(self.network, batch.input)[0]
         self._validated.append((played, batch.target[0]))
 
     def on_validation_epoch_end(self) -> None:
         """Log every metric of every row, and the mean over rows."""
-        metrics = recording_metrics(self._validated)
+        metrics = agreed(lambda: recording_metrics(self._validated))
         self._validated = []
         for name, values in {"val_loss": metrics[self._val_metric], **metrics}.items():
             self.log(name, values.mean().float(), prog_bar=name in ("val_loss", "ESR"))

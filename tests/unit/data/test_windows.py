@@ -12,6 +12,7 @@ import torch
 from namexp.data.module import CaptureDataModule
 from namexp.data.recordings import Part, Recordings
 from namexp.data.windows import Batch, EpochOrder, ValidationDataset, WindowDataset
+from namexp.errors import UserError
 
 R, NY = 5, 4
 
@@ -137,6 +138,26 @@ def test_a_single_batch_may_be_small() -> None:
     assert len(order) == 1
     (batch,) = _batches(order, 0)
     assert sorted(batch) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3, 6])
+def test_processes_share_the_batches_of_one_order(world_size: int) -> None:
+    whole = EpochOrder(20, batch_size=6, seed=3)
+    orders = [EpochOrder(20, batch_size=6, seed=3, rank=r, world_size=world_size) for r in range(world_size)]
+    for epoch in (0, 4):
+        shares = [_batches(order, epoch) for order in orders]
+        assert {len(order) for order in orders} == {3}
+        together = [[i for share in step for i in share] for step in zip(*shares, strict=True)]
+        assert together == _batches(whole, epoch)
+        assert {len(share) for step in shares for share in step} == {6 // world_size}
+
+
+def test_a_batch_that_cannot_be_shared_equally_is_refused() -> None:
+    with pytest.raises(UserError, match=r"data.batch_size \(= 5\): a batch has 5 windows .* 2 processes"):
+        EpochOrder(20, batch_size=5, seed=0, rank=0, world_size=2)
+    # the only batch is smaller than batch_size
+    with pytest.raises(UserError, match=r"a batch has 3 windows \(the recordings give 3\)"):
+        EpochOrder(3, batch_size=16, seed=0, rank=0, world_size=2)
 
 
 class _Listener(pl.LightningModule):

@@ -1,0 +1,151 @@
+"""How Lightning trains with several processes: those that there are, never more of its own."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins.environments import ClusterEnvironment
+from pytorch_lightning.strategies import DDPStrategy
+
+from namexp.errors import UserError
+from namexp.models.network import Network
+from namexp.ranks.place import Place, launched_place
+from namexp.ranks.team import TIMEOUT
+from namexp.schema.training import TrainerConfig
+
+
+def backend_of(trainer: TrainerConfig) -> str:
+    """What the processes talk through."""
+    return "nccl" if trainer.accelerator == "gpu" else "gloo"
+
+
+def check_processes(trainer: TrainerConfig) -> None:
+    """The processes and devices that are asked for must be there.
+
+    Raises:
+        UserError: they are not.
+    """
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 1  # MPS is one
+    if trainer.accelerator == "gpu" and trainer.devices > found:
+        raise UserError(
+            f"trainer.devices (= {trainer.devices}): torch finds {found} GPU{'s' * (found != 1)} on this "
+            f"machine; use trainer.devices={found}, or trainer.accelerator=cpu."
+        )
+    launched = launched_place()
+    if launched is not None and launched.world_size != trainer.world_size:
+        raise UserError(
+            f"{launched.world_size} processes were started, by torchrun or srun, and trainer.devices x "
+            f"trainer.num_nodes = {trainer.devices} x {trainer.num_nodes}; make them equal (trainer=ddp), or "
+            "start one process."
+        )
+    if launched is None and trainer.num_nodes > 1:
+        raise UserError(
+            f"trainer.num_nodes (= {trainer.num_nodes}): on several machines start one process per device "
+            "with torchrun or srun; namexp starts them on one machine only."
+        )
+
+
+def ddp_arguments(place: Place, trainer: TrainerConfig, network: Network) -> dict[str, Any]:
+    """Lightning's Trainer arguments for training together; none alone."""
+    if place.world_size == 1:
+        return {"devices": 1}
+    strategy = DDPStrategy(
+        process_group_backend=backend_of(trainer),
+        timeout=TIMEOUT,
+        find_unused_parameters=has_idle_parameters(network),
+    )
+    return {
+        "devices": trainer.devices,
+        "num_nodes": trainer.num_nodes,
+        "strategy": strategy,
+        "plugins": [Placed(place, trainer.devices)],
+    }
+
+
+def has_idle_parameters(network: Network) -> bool:
+    """Whether a parameter takes no part in the output, such as the last layer's residual mixer.
+
+    DistributedDataParallel waits for every gradient unless it is told. Which ones are idle does not
+    change from step to step: a slimmable network cuts every parameter, at every width.
+    """
+    R = network.receptive_field
+    assert R is not None, "networks without an end to their memory are not trained"
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    output = network(parameters[0].new_zeros(1, R))
+    gradients = torch.autograd.grad(output.sum(), parameters, allow_unused=True)
+    return any(gradient is None for gradient in gradients)
+
+
+class Placed(ClusterEnvironment):
+    """Tells Lightning that every process is there already."""
+
+    def __init__(self, place: Place, devices: int) -> None:
+        super().__init__()
+        self._place, self._devices = place, devices
+
+    @property
+    def creates_processes_externally(self) -> bool:
+        """Lightning starts none."""
+        return True
+
+    @property
+    def main_address(self) -> str:
+        """Host of the first process."""
+        return self._place.address
+
+    @property
+    def main_port(self) -> int:
+        """Where they have met."""
+        return self._place.port
+
+    @staticmethod
+    def detect() -> bool:
+        """Never found by Lightning: it is given."""
+        return False
+
+    def world_size(self) -> int:
+        """Of all nodes."""
+        return self._place.world_size
+
+    def set_world_size(self, size: int) -> None:
+        """Fixed."""
+        assert size == self._place.world_size, f"{size} processes, started were {self._place.world_size}"
+
+    def global_rank(self) -> int:
+        """Of this process."""
+        return self._place.rank
+
+    def set_global_rank(self, rank: int) -> None:
+        """Fixed."""
+        assert rank == self._place.rank, f"rank {rank} was started as {self._place.rank}"
+
+    def local_rank(self) -> int:
+        """On this node."""
+        return self._place.local_rank
+
+    def node_rank(self) -> int:
+        """Of this node."""
+        return self._place.rank // self._devices
+
+
+class TermIsInterrupt(pl.Callback):
+    """SIGTERM ends a training of several processes as Ctrl-C does.
+
+    Lightning's own answer is an exchange in the midst of whatever the others are doing.
+    """
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take the place of Lightning's handler, which it removes at the end itself."""
+        del trainer, pl_module
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    del signum, frame
+    raise KeyboardInterrupt
