@@ -29,6 +29,7 @@ CHOICES = sorted(
     if path.parent.name not in ("experiment", "sweep")
 )
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+SLURM = Path("hydra/launcher/slurm.yaml")  # see e2e/test_submitit.py
 TOP = {*GROUPS, "model", "seed", "resume", "init_from"}
 # A list in a sweep's YAML is one job, not several: hence the numbers, said once more.
 SWEEPS = {"channels_thresholds": 12, "learning_rate": 10, "loss_weights": 10, "seeds": 5, "search": None}
@@ -65,7 +66,7 @@ def test_nothing_lies_outside_the_groups_that_are_tested() -> None:
     tested = {Path(group) / f"{name}.yaml" for group, name in CHOICES}
     tested |= {Path("experiment") / f"{name}.yaml" for name in EXPERIMENTS}
     tested |= {Path("sweep") / f"{name}.yaml" for name in SWEEPS}
-    assert found - tested == {Path("train.yaml"), Path("hydra/sweeper/search.yaml")}
+    assert found - tested == {Path("train.yaml"), Path("hydra/sweeper/search.yaml"), SLURM}
 
 
 @pytest.mark.parametrize(("sweep", "count"), SWEEPS.items())
