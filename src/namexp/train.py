@@ -89,13 +89,18 @@ def _table(submodels: list[dict[str, Any]]) -> str:
         rows.append(
             (
                 s["name"], "/".join(map(str, channels)), str(s["parameters"]),
-                str(s["macs_per_sample"]), f"{s['ESR']:.5f}", f"{s['MRSTFT']:.4f}",
+                str(s["macs_per_sample"]), _figure(s["ESR"], 5), _figure(s["MRSTFT"], 4),
             )
         )  # fmt: skip
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
     lines.insert(1, "  ".join("-" * w for w in widths))
     return "\n" + "\n".join(lines) + "\n"
+
+
+def _figure(value: float | None, digits: int) -> str:
+    """A summary that was read back has no figure where there was none that is finite."""
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def _run_hydra() -> int:
@@ -106,6 +111,10 @@ def _run_hydra() -> int:
         _job()
     except SweepRefused as error:
         raise UserError(one_line(error)) from None
+    except KeyboardInterrupt:
+        if SweepRecord.started is not None:
+            _end_sweep(SweepRecord.started)
+        raise
     except Exception as error:
         if SweepRecord.started is None:
             raise _explained(error) from None

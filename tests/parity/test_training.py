@@ -83,7 +83,7 @@ def test_losses_follow_the_peers_at_every_step(
     assert about["optimizer"]["Adam"]["lr"] == config.optimizer.lr
     assert about["optimizer"]["Adam"].get("weight_decay", 0.0) == config.optimizer.weight_decay
     task = CaptureTask(network, loss=config.loss, optimizer=config.optimizer, scheduler=config.scheduler)
-    optimizer = task.configure_optimizers()["optimizer"]
+    optimizer = task.configure_optimizers()
     loss_of = CaptureLoss(config.loss)
     columns = [loss_of.names.index(TERM_NAMES[term]) for term in about["terms"]]
 
