@@ -165,10 +165,10 @@ class CallbacksConfig:
 
     progress: bool
     plots: bool
-    audio: bool
-    report: bool
     stop_at_esr: Any
     patience: Any
+    audio: bool = True
+    report: bool = True
 
     def __post_init__(self) -> None:
         """Ranges."""
@@ -191,13 +191,13 @@ class LoggerConfig:
 
     kind: str
     project: str
-    entity: Any
     mode: str
     name: Any
     group: Any
     tags: Any
-    audio_every_n_validations: Any
-    audio_seconds: float
+    entity: Any = None
+    audio_every_n_validations: Any = 5
+    audio_seconds: float = 5.0
 
     def __post_init__(self) -> None:
         """Names and ranges."""
