@@ -43,6 +43,8 @@ def _create() -> None:
     else:
         runs = dashboard.Runs(None, None, None, dashboard.packed_suffixes(given.submodels) or ("",))
     entity = given.entity or runs.entity or os.environ.get("WANDB_ENTITY")
+    if entity is None and given.dry_run:
+        entity = "ENTITY"
     if entity is None:
         raise UserError("--entity is missing: the W&B user or team; or set WANDB_ENTITY.")
     workspace = dashboard.build_workspace(

@@ -14,7 +14,7 @@ from namexp.runs.files import read_json
 from namexp.runs.identity import difference, relevant
 from namexp.runs.layout import RunLayout
 from namexp.schema.experiment import ExperimentConfig
-from namexp.schema.resuming import stored_config
+from namexp.schema.resuming import ALLOWED, stored_config
 from namexp.weights import Progress, load_progress
 
 log = logging.getLogger(__name__)
@@ -25,19 +25,45 @@ def is_done(run: RunLayout) -> bool:
     return run.status.exists() and read_json(run.status).get("state") == "done"
 
 
-def check_same_training(run: RunLayout, resolved: Mapping[str, Any]) -> None:
-    """A directory that is entered again must hold the training that is asked for.
+def is_as_asked(run: RunLayout, resolved: Mapping[str, Any]) -> bool:
+    """Whether what ``resume=auto`` asks for is done already.
+
+    A run that has been made longer since, or whose other settings of no consequence for the past were
+    changed, is as good as done: a sweep that is resumed leaves it alone.
 
     Raises:
-        UserError: it holds another one.
+        UserError: the directory holds another training.
     """
     if not run.config.exists():
-        return
-    place = difference(relevant(stored_config(run.config)), relevant(resolved))
+        return False
+    stored = stored_config(run.config)
+    place = difference(_past(stored), _past(resolved)) or difference(
+        {"init_from": stored.get("init_from")}, {"init_from": resolved.get("init_from")}
+    )
     if place is not None:
         raise UserError(
             f"{run.root}: holds another training (they differ in {place}); choose another hydra.run.dir."
         )
+    longer = resolved["trainer"]["max_epochs"] > stored["trainer"]["max_epochs"]
+    # the same names are taken for the same content; others are looked into
+    return is_done(run) and not longer and difference(_files(stored), _files(resolved)) is None
+
+
+def _files(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The names of the recordings."""
+    return {key: config["data"].get(key) for key in ("input", "target", "pairs")}
+
+
+def _past(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a training cannot change any more once it has begun."""
+    kept = relevant(config)
+    return {
+        group: {k: v for k, v in values.items() if f"{group}.{k}" not in ALLOWED}
+        if isinstance(values, Mapping)
+        else values
+        for group, values in kept.items()
+        if group not in ALLOWED
+    }
 
 
 def check_more_to_do(run: RunLayout, resolved: Mapping[str, Any]) -> None:
@@ -62,9 +88,15 @@ def continued_progress(config: ExperimentConfig, recordings: Recordings, run: Ru
         UserError: it cannot be continued.
     """
     progress = load_progress(run)
+    if progress is None and (run.summary.exists() or run.nam.exists()):
+        raise UserError(
+            f"{run.root}: has been trained, and {run.last_checkpoint.relative_to(run.root)} is missing: "
+            "there is nothing to go on from; put it back, or start a new run."
+        )
     if progress is None or progress.finished_epochs == 0:
         return None
-    if progress.cut_short:
+    max_steps = config.trainer.max_steps
+    if progress.cut_short and (max_steps is None or max_steps > progress.global_step):
         raise UserError(
             f"{run.root}: was ended by trainer.max_steps in the middle of epoch "
             f"{progress.finished_epochs + 1} and cannot be continued exactly; start a new run from its "

@@ -16,7 +16,7 @@ from namexp.audio.wav import Samples
 from namexp.callbacks.interruption import finishing
 from namexp.comparison.page import write_run_page
 from namexp.comparison.picture import draw_comparison
-from namexp.continuing import check_more_to_do, check_same_training, continued_progress, is_done
+from namexp.continuing import check_more_to_do, continued_progress, is_as_asked
 from namexp.data.recordings import Recordings, load_recordings
 from namexp.errors import UserError, one_line
 from namexp.exporting import assemble, save_verified, training_metadata
@@ -81,17 +81,17 @@ def run(
     check_optimisation(config.optimizer, config.scheduler)
     check_tracking(config.logger)
     layout = RunLayout(run_dir)
-    if resume == AUTO:
-        check_same_training(layout, resolved)
-        if is_done(layout):
-            log.info("%s: is done already", layout.root)
-            return RunResult(layout, read_json(layout.summary))
-    elif resume is not None:
+    if resume == AUTO and is_as_asked(layout, resolved):
+        log.info("%s: is done already", layout.root)
+        return RunResult(layout, read_json(layout.summary))
+    if resume not in (None, AUTO):
         check_more_to_do(layout, resolved)
     result: RunResult | None = None
     try:
-        with entered(layout, resume=resume is not None), torch_settings(config.trainer):
-            result = _train_and_export(config, resolved, layout, sweep)
+        with entered(layout, resume=resume is not None) as entry, torch_settings(config.trainer):
+            training = _prepare(config, resolved, layout)
+            entry.begun = True
+            result = _train_and_export(training, sweep)
             if result.interrupted:
                 raise KeyboardInterrupt  # so that the status says it
     except KeyboardInterrupt:
@@ -110,11 +110,9 @@ def _report(layout: RunLayout) -> None:
         log.warning("no %s: %s", layout.report, one_line(error))
 
 
-def _train_and_export(
-    config: ExperimentConfig, resolved: Mapping[str, Any], layout: RunLayout, sweep: Path | None
-) -> RunResult:
-    training = _prepare(config, resolved, layout)
-    write_text(layout.config, OmegaConf.to_yaml(OmegaConf.create(dict(resolved))))
+def _train_and_export(training: Training, sweep: Path | None) -> RunResult:
+    layout = training.layout
+    write_text(layout.config, OmegaConf.to_yaml(OmegaConf.create(dict(training.resolved))))
     _announce(training)
     with tracked(training) as training:
         fitted = _fit_or_share(training, sweep)
@@ -126,21 +124,37 @@ def _train_and_export(
 def _fit_or_share(training: Training, sweep: Path | None) -> Fitted:
     """Train, unless a job of the sweep has trained the same."""
     if sweep is None:
-        return fit(training)
+        return _fit(training)
     shared = SharedTrainings(sweep)
     with shared.turn(training.training_id, training.layout) as source:
-        if source is not None:
+        # it may have been made longer since
+        if source is not None and _trained(source, training.training_id):
             log.info("the training is that of %s", source.root)
-            reused_from = adopt(source, training.layout)
-            progress = load_progress(training.layout)
-            assert progress is not None
-            # what has no best keeps the last weights, as after a fit
-            load_network_state(training.network, load_checkpoint(training.layout.last_checkpoint))
-            return Fitted(progress.finished_epochs, progress.seconds, reused_from=reused_from)
-        fitted = fit(training)
+            return _fitted_already(training, adopt(source, training.layout))
+        fitted = _fit(training)
         if not fitted.interrupted:
             shared.announce(training.training_id, training.layout)
         return fitted
+
+
+def _trained(run: RunLayout, training_id: str) -> bool:
+    progress = load_progress(run)
+    return progress is not None and progress.training_id == training_id
+
+
+def _fit(training: Training) -> Fitted:
+    """Train, or go on; nothing where a training that ``max_steps`` has ended lacks its export."""
+    if training.progress is not None and training.progress.cut_short:
+        return _fitted_already(training, None)
+    return fit(training)
+
+
+def _fitted_already(training: Training, reused_from: str | None) -> Fitted:
+    """What lies in the run directory; what has no best keeps the last weights, as after a fit."""
+    load_network_state(training.network, load_checkpoint(training.layout.last_checkpoint))
+    progress = load_progress(training.layout)
+    assert progress is not None, "a checkpoint has just been read"
+    return Fitted(progress.finished_epochs, progress.seconds, reused_from=reused_from)
 
 
 # --- before the training --------------------------------------------------------------------------
@@ -159,14 +173,15 @@ def _prepare(config: ExperimentConfig, resolved: Mapping[str, Any], layout: RunL
         initial = load_initial(config.init_from, network)
         start_from(network, initial, recordings.target_scale)
         initial_sha256 = initial.sha256
+    identity = training_id(resolved, recordings.sha256, initial_sha256)
     return Training(
         config=config,
         resolved=resolved,
         recordings=recordings,
         network=network,
         layout=layout,
-        description=_description(config, resolved, recordings, initial_sha256),
-        training_id=training_id(resolved, recordings.sha256, initial_sha256),
+        description=_description(config, resolved, recordings, identity, initial_sha256),
+        training_id=identity,
         progress=progress,
         checkpoint=layout.last_checkpoint.resolve() if progress else None,
     )
@@ -187,6 +202,7 @@ def _description(
     config: ExperimentConfig,
     resolved: Mapping[str, Any],
     recordings: Recordings,
+    identity: str,
     initial_sha256: str | None,
 ) -> dict[str, Any]:
     """What a checkpoint needs to be played by itself: plain values only."""
@@ -197,6 +213,7 @@ def _description(
         "sample_rate": recordings.sample_rate,
         "target_scale": recordings.target_scale,
         "audio_sha256": recordings.sha256,
+        "training_id": identity,
         "initial_sha256": initial_sha256,
         "threads": torch.get_num_threads(),
     }

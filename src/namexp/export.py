@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ def _arguments() -> argparse.Namespace:
 def _export(arguments: argparse.Namespace) -> None:
     from namexp.exporting import export_run
 
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # notices, on stderr
     path = export_run(
         arguments.run,
         output=arguments.output,

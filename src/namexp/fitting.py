@@ -34,7 +34,7 @@ from namexp.ranks.team import Team, assembled
 from namexp.runs.layout import RunLayout
 from namexp.schema.experiment import ExperimentConfig
 from namexp.schema.training import TrainerConfig
-from namexp.strategy import TermIsInterrupt, backend_of, check_processes, ddp_arguments
+from namexp.strategy import TermIsInterrupt, TermIsLeftTo, backend_of, check_processes, ddp_arguments
 from namexp.tasks.capture import CaptureTask
 from namexp.tracking.csv_logger import MetricsCsvLogger
 from namexp.tracking.tracker import Tracker, TrackerLogger, Untracked
@@ -144,11 +144,26 @@ def fit(training: Training) -> Fitted:
         UserError: several processes cannot share a batch, or one of them was ended from outside.
     """
     settings = training.config.trainer
-    _data(training, 0, settings.world_size)  # refuses before anything is started
+    data = _data(training, 0, settings.world_size)  # refuses before anything is started
+    _check_schedule(training.config, _batches_per_epoch(settings, data))
     with assembled(settings.devices, settings.num_nodes, backend_of(settings)) as team:
         # what listens to the training stays with the first process
         agreed(lambda: (replace(training, tracker=Untracked()), torch.get_num_threads()))
         return _take_part(training, team)
+
+
+def _check_schedule(config: ExperimentConfig, batches_per_epoch: int) -> None:
+    """OneCycleLR has an end, and torch raises there in the midst of a training."""
+    total = config.scheduler.options.get("total_steps")
+    if config.scheduler.name != "OneCycleLR" or total is None:
+        return
+    per_epoch = batches_per_epoch if config.scheduler.interval == "step" else 1
+    needed = config.trainer.max_epochs * per_epoch
+    if total < needed:
+        raise UserError(
+            f"scheduler.options.total_steps (= {total}) must be at least {needed}: "
+            f"trainer.max_epochs (= {config.trainer.max_epochs}) x {per_epoch} steps per epoch."
+        )
 
 
 def take_part(place: Place, scratch: Path) -> bool:
@@ -192,7 +207,7 @@ def _take_part(training: Training, team: Team) -> Fitted:
     loggers = [metrics, *_loggers(training)] if team.place.rank == 0 else []
     trainer = _build_trainer(training, data, team.place, loggers, checkpoints)
     interrupted = _run(trainer, task, data, training, team)
-    return Fitted(trainer.current_epoch, checkpoints.seconds, interrupted=interrupted)
+    return Fitted(checkpoints.finished_epochs, checkpoints.seconds, interrupted=interrupted)
 
 
 def _data(training: Training, rank: int, world_size: int) -> CaptureDataModule:
@@ -286,7 +301,9 @@ def _callbacks(training: Training) -> list[pl.Callback]:
     max_steps = training.config.trainer.max_steps
     if max_steps is not None:
         callbacks.append(StopAfterSteps(max_steps))
-    if training.config.trainer.world_size > 1:
+    if "SUBMITIT_EXECUTOR" in os.environ:
+        callbacks.append(TermIsLeftTo())
+    elif training.config.trainer.world_size > 1:
         callbacks.append(TermIsInterrupt())
     if settings.progress:
         callbacks.append(TrainingProgress(max_steps))

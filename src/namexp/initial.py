@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from namexp.errors import UserError
+from namexp.errors import UserError, one_line
 from namexp.models.container import Container
 from namexp.models.network import Network
 from namexp.models.wavenet import PackedWaveNet, SlimmableWaveNet, WaveNet
@@ -48,7 +48,10 @@ def load_initial(path: str, network: Network) -> InitialWeights:
     Raises:
         UserError: unreadable, or of another shape than ``network``.
     """
-    source = load_playable(Path(path))
+    try:
+        source = load_playable(Path(path))
+    except UserError as error:
+        raise UserError(f"init_from: {one_line(error)}") from None
     found, wanted = _wavenets(source.network), _wavenets(network)
     if len(found) != len(wanted):
         raise UserError(

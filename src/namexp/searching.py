@@ -7,6 +7,7 @@ once or one after the other; what one of them leaves unfinished the next one con
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import logging
 import math
@@ -20,7 +21,7 @@ from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Overrid
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
-from namexp.errors import UserError
+from namexp.errors import UserError, one_line
 from namexp.runs.files import read_json, write_json
 from namexp.runs.locks import locked, try_lock
 from namexp.runs.sweep import SweepLayout, read_record
@@ -114,7 +115,7 @@ class Search:
                 if number >= self._trials:
                     break
                 # from the number, so that neither a second process nor a later one draws the same again
-                self._study.sampler = TPESampler(seed=(self._seed * 1_000_003 + number) % 2**32)
+                self._study.sampler = TPESampler(seed=_mixed(self._seed, number))
                 trial = self._study.ask(self._space)
                 self._take(trial.number, claims)
                 mine.append(_Claim(trial.number, trial.params))
@@ -177,6 +178,12 @@ class Search:
                 "best of %d: job %d, %s %.5g with %s",
                 len(done), best.number, self._objective, best.value, " ".join(_as_overrides(best.params)),
             )  # fmt: skip
+
+
+def _mixed(seed: int, number: int) -> int:
+    """A seed of its own for every trial: the first draws of neighbouring seeds are alike."""
+    digest = hashlib.sha256(f"{seed} {number}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")
 
 
 def _as_overrides(params: dict[str, Any]) -> list[str]:
@@ -243,4 +250,6 @@ def _distribution(override: Override) -> BaseDistribution:
         # as text: lists and words alike, and each as it is written on a command line
         return CategoricalDistribution(list(override.sweep_string_iterator()))
     except (ValueError, TypeError) as error:
-        raise UserError(f"{override.input_line}: cannot be searched: {error}.") from None
+        raise UserError(
+            f"{override.input_line}: cannot be searched: {one_line(error).rstrip('.')}."
+        ) from None

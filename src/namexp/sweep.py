@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m namexp.sweep",
         description="status: the state of every job. resume: run what is missing, continue what was cut "
-        "off, try again what failed; what is done stays as it is.",
+        "off, try again what failed (but for the trials of a search); what is done stays as it is.",
     )
     parser.add_argument("action", choices=["status", "resume"])
     parser.add_argument("sweep", type=Path, metavar="SWEEP")
@@ -54,9 +55,20 @@ def _resume(sweep: SweepLayout, overrides: list[str]) -> int:
         )
     root = str(sweep.root.resolve()).replace("\\", "\\\\").replace("'", "\\'")
     hydra = [override for override in record["hydra"] if not override.startswith("hydra.sweep.dir=")]
+    for group in ("launcher", "sweeper"):
+        if any(override.startswith(f"hydra/{group}=") for override in overrides):
+            old = (f"hydra/{group}=", f"hydra.{group}.")  # another one has other settings
+            hydra = [override for override in hydra if not override.startswith(old)]
     command = [*hydra, *overrides, f"hydra.sweep.dir='{root}'", *record["task"], "resume=auto"]
-    whole = [sys.executable, "-m", "namexp.train", "-m", *command]
-    return subprocess.run(whole, cwd=record["cwd"]).returncode
+    return _run_command(["-m", *record["flags"], *command], record["cwd"])
+
+
+def _run_command(arguments: list[str], cwd: str) -> int:
+    """Run namexp.train and wait; Ctrl-C and SIGTERM are for it to answer."""
+    process = subprocess.Popen([sys.executable, "-m", "namexp.train", *arguments], cwd=cwd)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to both
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    return process.wait()
 
 
 def main() -> int:

@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
+import logging
+import os
+import signal
+import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from namexp.errors import one_line
 from namexp.runs.files import write_json
 from namexp.runs.sweep import SweepLayout, read_record
+from namexp.schema.resuming import AUTO
+
+NOT_A_RUN = (
+    "resume (= {}) continues one run; a sweep is continued by python -m namexp.sweep resume SWEEP, one "
+    "of its jobs by resume=SWEEP/NUMBER without -m."
+)
+
+
+log = logging.getLogger(__name__)
 
 
 class SweepRefused(BaseException):
-    """The directory holds another sweep. No Exception: Hydra would turn that into a warning."""
+    """A sweep that cannot begin. No Exception: Hydra would turn that into a warning."""
+
+
+class SweepInterrupted(Exception):  # noqa: N818
+    """Ctrl-C has ended this job, or kept it from beginning. An Exception: Hydra waits for the others."""
 
 
 class SweepRecord(Callback):
@@ -26,14 +47,26 @@ class SweepRecord(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Called once, in the process that the user started."""
+        try:
+            self._begin(config)
+        except Exception as error:
+            # Hydra would only warn, and run jobs of which nothing is known
+            raise SweepRefused(f"the sweep cannot be recorded: {one_line(error)}") from error
+
+    def _begin(self, config: DictConfig) -> None:
+        if config.resume not in (None, AUTO):
+            raise SweepRefused(NOT_A_RUN.format(config.resume))
         sweep = SweepLayout(Path(config.hydra.sweep.dir))
-        task = [str(override) for override in config.hydra.overrides.task]
+        task, hydra = _texts(config.hydra.overrides, "task"), _texts(config.hydra.overrides, "hydra")
+        if any(override.startswith("hydra.sweep.subdir=") for override in hydra):
+            raise SweepRefused("hydra.sweep.subdir must stay the job's number: jobs are found by it.")
         params = config.hydra.sweeper.get("params") or {}
         whole = [*(f"{key}={value}" for key, value in params.items()), *task]
         searched = config.hydra.sweeper._target_.endswith("SearchSweeper")  # it finds its jobs as it goes
         record = {
             "task": _own(task),
-            "hydra": [str(override) for override in config.hydra.overrides.hydra],
+            "hydra": hydra,
+            "flags": _flags(sys.argv[1:]),
             "cwd": config.hydra.runtime.cwd,
             "space": _own(whole) if searched else None,
             "jobs": [] if searched else [{"overrides": _own(job)} for job in expand(whole)],
@@ -48,6 +81,49 @@ class SweepRecord(Callback):
                 f"{sweep.root}: holds this sweep already; go on with it by python -m namexp.sweep resume."
             )
         SweepRecord.started = sweep.root
+        sweep.interrupted.unlink(missing_ok=True)
+        if runs_in_workers(config):
+            _let_workers_finish(sweep)
+
+
+def runs_in_workers(config: DictConfig) -> bool:
+    """Whether jobs run in processes that end with the one that waits for them."""
+    return bool(config.hydra.launcher._target_.endswith("JoblibLauncher"))
+
+
+def _let_workers_finish(sweep: SweepLayout) -> None:
+    """Ctrl-C reaches the workers too, which then export; joblib would kill them if this process ended."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+
+    def wait(signum: int, frame: FrameType | None) -> None:
+        del signum, frame
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        sweep.interrupted.touch()
+        log.info("interrupted: waiting until the jobs have exported; Ctrl-C again abandons them")
+
+    signal.signal(signal.SIGINT, wait)
+
+
+def _texts(config: DictConfig, key: str) -> list[str]:
+    """Overrides as they were given: ``${...}`` in them is each job's own."""
+    found = OmegaConf.to_container(config[key], resolve=False)
+    assert isinstance(found, list)
+    return [str(item) for item in found]
+
+
+def _flags(arguments: Sequence[str]) -> list[str]:
+    """Where else Hydra was told to look for YAML files."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config-dir", "-cd")
+    parser.add_argument("--config-name", "-cn")
+    known, _ = parser.parse_known_args(list(arguments))
+    flags = []
+    if known.config_dir is not None:
+        flags += ["--config-dir", os.path.abspath(known.config_dir)]
+    if known.config_name is not None:
+        flags += ["--config-name", known.config_name]
+    return flags
 
 
 def _own(overrides: Sequence[str]) -> list[str]:

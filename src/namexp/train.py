@@ -20,13 +20,13 @@ from namexp.conf_dir import conf_dir
 from namexp.door import FAILED, OK, guarded
 from namexp.errors import UserError, one_line
 from namexp.ranks.place import Place, launched_place
-from namexp.runs.entry import record_failure
+from namexp.runs.entry import is_held, record_failure
 from namexp.runs.layout import RunLayout
-from namexp.runs.sweep import DONE, MISSING, RUNNING, SweepLayout, is_search, job_table, read_jobs
+from namexp.runs.sweep import DONE, MISSING, RUNNING, Job, SweepLayout, is_search, job_table, read_jobs
 from namexp.schema.composition import explain
 from namexp.schema.experiment import parse_experiment, resolved_config
 from namexp.schema.resuming import AUTO, continued_config, resume_argument, stored_config
-from namexp.sweeping import SweepRecord, SweepRefused
+from namexp.sweeping import NOT_A_RUN, SweepInterrupted, SweepRecord, SweepRefused
 
 _failure: BaseException | None = None
 
@@ -38,12 +38,17 @@ def _job(cfg: DictConfig) -> None:
     context = HydraConfig.get()
     run_dir = Path(context.runtime.output_dir)
     in_sweep = context.mode == RunMode.MULTIRUN
+    sweep = Path(context.sweep.dir) if in_sweep else None
+    if sweep is not None and SweepLayout(sweep).interrupted.exists():
+        raise SweepInterrupted
     try:
-        _train(cfg, run_dir, list(context.overrides.task), Path(context.sweep.dir) if in_sweep else None)
+        _train(cfg, run_dir, list(context.overrides.task), sweep)
     except (Exception, KeyboardInterrupt) as error:
         record_failure(RunLayout(run_dir), error)
         with (run_dir / "train.log").open("a", encoding="utf-8") as log:
             traceback.print_exception(error, file=log)
+        if in_sweep and isinstance(error, KeyboardInterrupt) and "Joblib" in context.launcher._target_:
+            raise SweepInterrupted from None
         if in_sweep:
             raise
         _failure = error  # Hydra would print more than one line
@@ -65,6 +70,9 @@ def _train(cfg: DictConfig, run_dir: Path, overrides: list[str], sweep: Path | N
     # A job that its scheduler has started again finds what it has done already
     requeued = sweep is not None and "SUBMITIT_EXECUTOR" in os.environ
     resume = AUTO if requeued else cfg.resume
+    if sweep is not None and resume == AUTO and is_held(RunLayout(run_dir)):
+        print(f"{_shown(run_dir)}: another process is at work here, which is left to it")
+        return
     result = experiment.run(config, resolved, run_dir, resume=resume, sweep=sweep)
     print(_table(result.summary["submodels"]))
     print(f"model    {_shown(result.run.nam)}")
@@ -73,6 +81,8 @@ def _train(cfg: DictConfig, run_dir: Path, overrides: list[str], sweep: Path | N
     if config.callbacks.report and result.run.report.exists():
         print(f"report   {_shown(result.run.report)}")
     if result.interrupted:
+        if sweep is None:
+            print(f"go on   python -m namexp.train resume={shlex.quote(_shown(run_dir))}")
         raise KeyboardInterrupt
 
 
@@ -111,16 +121,19 @@ def _run_hydra() -> int:
         _job()
     except SweepRefused as error:
         raise UserError(one_line(error)) from None
-    except KeyboardInterrupt:
-        if SweepRecord.started is not None:
-            _end_sweep(SweepRecord.started)
-        raise
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit) as error:
         if SweepRecord.started is None:
-            raise _explained(error) from None
-        if _end_sweep(SweepRecord.started) == OK:  # no job's failure, then
             raise
-        return FAILED  # the job has said why, in its own directory
+        _end_sweep(SweepRecord.started)
+        raise KeyboardInterrupt from error
+    except Exception as error:
+        root = SweepRecord.started
+        if root is None or not _unfinished(root):  # no job's failure, then
+            raise _explained(error) from None
+        _end_sweep(root)  # the jobs have said why, each in its own directory
+        if SweepLayout(root).interrupted.exists():
+            raise KeyboardInterrupt from None
+        return FAILED
     if _failure is not None:
         raise _failure
     return OK if SweepRecord.started is None else _end_sweep(SweepRecord.started)
@@ -129,17 +142,28 @@ def _run_hydra() -> int:
 def _enter_resumed_run() -> None:
     """Let Hydra work in the directory of the run that is continued, and leave its notes alone."""
     root = resume_argument(sys.argv[1:])
-    if root is None or root in (AUTO, "null", ""):
+    if root is None or root == AUTO:
         return
     if {"-m", "--multirun"} & {*sys.argv}:
+        raise UserError(NOT_A_RUN.format(root))
+    if any(argument.startswith("hydra.run.dir=") for argument in sys.argv):
         raise UserError(
-            f"resume (= {root}) continues one run; a sweep is continued by python -m namexp.sweep resume "
-            "SWEEP."
+            f"resume (= {root}) continues the run where it lies; leave hydra.run.dir out, or copy the run "
+            "first."
         )
-    if not RunLayout(Path(root)).config.exists():
-        raise UserError(f"resume (= {root}): holds no config.yaml, so it is not a run that has begun.")
+    _check_run(Path(root))
     text = root.replace("\\", "\\\\").replace("'", "\\'")
     sys.argv += [f"hydra.run.dir='{text}'", "hydra.output_subdir=null"]
+
+
+def _check_run(root: Path) -> None:
+    """What can be said without reading anything of the run."""
+    if not root.is_dir():
+        raise UserError(f"resume (= {root}): no such directory; give the directory of a run.")
+    if SweepLayout(root).record.exists():
+        raise UserError(NOT_A_RUN.format(root))
+    if not RunLayout(root).config.exists():
+        raise UserError(f"resume (= {root}): holds no config.yaml, so it is not a run that has begun.")
 
 
 def _explained(error: Exception) -> Exception:
@@ -151,14 +175,18 @@ def _explained(error: Exception) -> Exception:
     return error
 
 
-def _end_sweep(root: Path) -> int:
-    """Say what has become of every job."""
+def _unfinished(root: Path) -> list[Job]:
+    """The jobs that somebody must still do."""
     sweep = SweepLayout(root)
-    jobs = read_jobs(sweep)
-    print(f"\n{job_table(jobs)}\nsweep    {_shown(root)}")
     # Other processes that work on the same search have jobs of their own
     others = (RUNNING, MISSING) if is_search(sweep) else (RUNNING,)
-    if all(job.state == DONE or job.state in others for job in jobs):
+    return [job for job in read_jobs(sweep) if job.state != DONE and job.state not in others]
+
+
+def _end_sweep(root: Path) -> int:
+    """Say what has become of every job."""
+    print(f"\n{job_table(read_jobs(SweepLayout(root)))}\nsweep    {_shown(root)}")
+    if not _unfinished(root):
         return OK
     print(f"run the rest by: python -m namexp.sweep resume {shlex.quote(_shown(root))}", file=sys.stderr)
     return FAILED
@@ -188,8 +216,16 @@ def _run() -> int:
     return _run_hydra() if place is None else _launched(place)
 
 
+def _flags_first() -> None:
+    """Hydra takes -m only before the first override."""
+    flags = [argument for argument in sys.argv[1:] if argument in ("-m", "--multirun")]
+    rest = [argument for argument in sys.argv[1:] if argument not in ("-m", "--multirun")]
+    sys.argv[1:] = [*flags[:1], *rest]
+
+
 def main() -> int:
     """The command."""
+    _flags_first()
     return guarded("namexp.train", _run)
 
 

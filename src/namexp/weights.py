@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from namexp.errors import UserError
+from namexp.errors import UserError, one_line
 from namexp.models.build import build_network
 from namexp.models.network import Network
 from namexp.models.wavenet import PackedWaveNet
@@ -38,7 +38,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file.") from None
     except Exception as error:  # torch raises many kinds for damaged files
-        raise UserError(f"{path}: not a checkpoint that can be read: {error}") from None
+        raise UserError(f"{path}: not a checkpoint that can be read ({one_line(error)}).") from None
     if not isinstance(content, dict) or "namexp" not in content or "state_dict" not in content:
         raise UserError(f"{path}: was not written by namexp (it does not say what the network is).")
     return content
@@ -67,7 +67,8 @@ def load_best(
             content = load_checkpoint(path)
             _check_same_model(content["namexp"], description, path)
             wavenet.load_state_dict(content["state_dict"])
-            result.append(BestWeights(entry["epoch"], entry["best_metric"]))
+            own = content["best"]  # written in one piece with the weights, unlike the index
+            result.append(BestWeights(own["epoch"], own["best_metric"]))
         return result
     if not run.best_checkpoint.exists():
         return [BestWeights(None, None)]
@@ -125,6 +126,8 @@ class Progress:
         seconds: of training.
         threads: CPU threads it computed with.
         audio_sha256: of the content of its recordings.
+        training_id: of the training that left it.
+        global_step: steps done.
         initial_sha256: of the weights that ``init_from`` gave; None: drawn from the seed.
         cut_short: whether ``trainer.max_steps`` ended it in the middle of the epoch that follows.
     """
@@ -134,6 +137,8 @@ class Progress:
     seconds: float
     threads: int
     audio_sha256: Mapping[str, Any]
+    training_id: str
+    global_step: int
     initial_sha256: str | None
     cut_short: bool
 
@@ -155,6 +160,8 @@ def load_progress(run: RunLayout) -> Progress | None:
         seconds=state["seconds"],
         threads=about["threads"],
         audio_sha256=about["audio_sha256"],
+        training_id=about["training_id"],
+        global_step=content["global_step"],
         initial_sha256=about["initial_sha256"],
         cut_short=finished > 0 and content["epoch"] >= finished,
     )

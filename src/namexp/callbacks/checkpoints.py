@@ -45,6 +45,14 @@ class Checkpoints(Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save."""
         del pl_module
+        before = self.best, self.best_epoch, self.finished_epochs
+        try:
+            self._save(trainer)
+        except BaseException:  # Ctrl-C too: the state must never tell of a best that is not there
+            self.best, self.best_epoch, self.finished_epochs = before
+            raise
+
+    def _save(self, trainer: pl.Trainer) -> None:
         improved = self._improved(trainer)
         if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:  # else max_steps cut it short
             self.finished_epochs = trainer.current_epoch + 1

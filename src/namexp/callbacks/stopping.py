@@ -60,7 +60,10 @@ class StopEarly(pl.Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """A continued training that had stopped goes on only where the settings say otherwise."""
         del pl_module
-        trainer.should_stop = bool(self._losses) and self._reason() is not None
+        reason = self._reason() if self._losses else None
+        if reason:
+            log.info("the training had stopped: %s", reason)
+        trainer.should_stop = reason is not None
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Decide."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import IO, Any
 
 from namexp.errors import UserError, one_line
@@ -21,12 +21,20 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
+@dataclass
+class Entry:
+    """A run directory that is held; ``begun`` is set when there is no way back to what it was."""
+
+    begun: bool = False
+
+
 @contextmanager
-def entered(run: RunLayout, *, resume: bool = False) -> Iterator[None]:
+def entered(run: RunLayout, *, resume: bool = False) -> Iterator[Entry]:
     """Hold the run directory and keep ``status.json`` true while inside.
 
     On leaving, the state is ``done``; an exception makes it ``failed``, KeyboardInterrupt and
-    SystemExit ``interrupted``, and all go on.
+    SystemExit ``interrupted``, and all go on. A UserError before the work has begun leaves a run that
+    was there as it was.
 
     Args:
         run: the directory; made if need be.
@@ -47,8 +55,9 @@ def entered(run: RunLayout, *, resume: bool = False) -> Iterator[None]:
             status["started"] = before.get("started", status["started"])
             status["resumed"] = [*before.get("resumed", []), now()]
         write_json(run.status, status)
+        entry = Entry()
         try:
-            yield
+            yield entry
         except KeyboardInterrupt:
             write_json(run.status, {**status, "state": "interrupted", "ended": now()})
             raise
@@ -57,7 +66,7 @@ def entered(run: RunLayout, *, resume: bool = False) -> Iterator[None]:
             write_json(run.status, {**status, "state": "interrupted", "error": reason, "ended": now()})
             raise
         except UserError as error:
-            if before:  # asked for something that cannot be: the run is what it was
+            if before and not entry.begun:
                 write_json(run.status, before)
             else:
                 write_json(run.status, {**status, **_failed(error)})
@@ -69,7 +78,8 @@ def entered(run: RunLayout, *, resume: bool = False) -> Iterator[None]:
 
 
 def _failed(error: BaseException) -> dict[str, Any]:
-    return {"state": "failed", "error": f"{type(error).__name__}: {one_line(error)}", "ended": now()}
+    kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+    return {"state": "failed", "error": f"{kind}{one_line(error)}", "ended": now()}
 
 
 @contextmanager
@@ -95,7 +105,7 @@ def _lock_soon(file: IO[str]) -> bool:
 def is_held(run: RunLayout) -> bool | None:
     """Whether a process is at work in the run directory; None where the lock cannot tell."""
     try:
-        with run.lock.open("r+" if sys.platform == "win32" else "r", encoding="utf-8") as file:
+        with run.lock.open("r+", encoding="utf-8") as file:
             return not try_lock(file)
     except FileNotFoundError:
         return False

@@ -65,11 +65,13 @@ def adopt(source: RunLayout, run: RunLayout) -> str:
         Where it comes from, relative to ``run``.
     """
     run.discard_training()
-    for path in source.stored_checkpoints():
-        _link(path, run.root / path.relative_to(source.root))
+    run.root.mkdir(parents=True, exist_ok=True)
     for path in (source.packed_best, source.metrics):
         if path.exists():
             shutil.copyfile(path, run.root / path.relative_to(source.root))
+    # the trainer's last state comes last: with it the training counts as done
+    for path in reversed(source.stored_checkpoints()):
+        _link(path, run.root / path.relative_to(source.root))
     return Path(os.path.relpath(source.root.resolve(), run.root.resolve())).as_posix()
 
 

@@ -29,7 +29,7 @@ class Job:
             died), missing (never begun).
         reason: of a failure; else None.
         reused_from: the run whose training it shares; else None.
-        esrs: of its submodels, once it is done.
+        esrs: of its submodels, once it has been scored.
     """
 
     number: int
@@ -50,6 +50,11 @@ class SweepLayout:
     def record(self) -> Path:
         """The jobs, written before the first one starts."""
         return self.root / RECORD
+
+    @property
+    def interrupted(self) -> Path:
+        """There, when Ctrl-C has ended the sweep: no job begins any more."""
+        return self.root / ".interrupted"
 
     def run(self, number: int) -> RunLayout:
         """The directory of job ``number``."""
@@ -99,11 +104,12 @@ def _job(run: RunLayout, number: int, overrides: tuple[str, ...]) -> Job:
     state = str(status.get("state"))
     if state == RUNNING and is_held(run) is False:
         return Job(number, overrides, CUT_OFF, "its process ended without a word")
-    if state != DONE or not run.summary.exists():
-        return Job(number, overrides, state, status.get("error"))
+    reason = None if state == DONE else status.get("error")
+    if not run.summary.exists():
+        return Job(number, overrides, state, reason)
     summary = read_json(run.summary)
     esrs = tuple(submodel["ESR"] for submodel in summary["submodels"])
-    return Job(number, overrides, state, None, summary["reused_from"], esrs)
+    return Job(number, overrides, state, reason, summary["reused_from"], esrs)
 
 
 def job_table(jobs: Sequence[Job]) -> str:

@@ -13,6 +13,8 @@ from hydra.errors import HydraException, OverrideParseException
 from namexp.errors import UserError, did_you_mean, one_line
 from namexp.schema.experiment import suggestion
 
+RANGE = re.compile(r"=.*\b(interval|range|choice|tag|sort|shuffle)\(")
+
 
 def explain(error: Exception, overrides: Sequence[str], conf: str) -> UserError:
     """Turn an exception of Hydra into one for people.
@@ -40,6 +42,9 @@ def explain(error: Exception, overrides: Sequence[str], conf: str) -> UserError:
     wrong = re.search(r"Error merging override (\S+)\s+(.*)", text, re.DOTALL)
     if wrong:
         return UserError(f"{wrong.group(1)}: {_first_sentence(wrong.group(2))}")
+    if isinstance(error, OverrideParseException) and RANGE.search(error.override):
+        reason = _first_sentence(text.split("See ")[0])
+        return UserError(f"{error.override}: is not a range of values: {reason}")
     if isinstance(error, OverrideParseException):
         return UserError(
             f"{error.override}: cannot be read as KEY=VALUE; quote a value with special characters twice, "

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, QuotedString
 from omegaconf import DictConfig, OmegaConf
 
 from namexp.errors import UserError, one_line
@@ -17,17 +18,28 @@ from namexp.schema.fields import shown
 GROUPS = ("logger", "callbacks", "export")
 DEVICE = ("accelerator", "devices", "num_nodes", "deterministic", "threads")
 LENGTH = ("max_epochs", "max_steps", "log_every_n_steps")
-ALLOWED = (*GROUPS, *(f"trainer.{name}" for name in (*LENGTH, *DEVICE)))
+FILES = ("data.input", "data.target")  # moved, not changed: their content is compared
+ALLOWED = (*GROUPS, *(f"trainer.{name}" for name in (*LENGTH, *DEVICE)), *FILES)
 AUTO = "auto"
 _MISSING = object()
 
 
 def resume_argument(arguments: Sequence[str]) -> str | None:
-    """The value of ``resume=`` among command line arguments, as text; None without one."""
-    for argument in arguments:
-        name, separator, value = argument.partition("=")
-        if name == "resume" and separator:
-            return value.strip("'\"")
+    """The value of ``resume=`` among command line arguments, as text; None without one, or null.
+
+    Raises:
+        UserError: it is empty.
+    """
+    for argument in reversed(arguments):  # of two the last one counts
+        if not argument.startswith("resume="):
+            continue
+        value = OverridesParser.create().parse_override(argument).value()
+        if value is None:
+            return None
+        text = value.text if isinstance(value, QuotedString) else str(value)
+        if not text.strip():
+            raise UserError("resume= is empty; give the directory of a run, or auto.")
+        return text
     return None
 
 
@@ -74,7 +86,7 @@ def continued_config(
                 config["trainer"][name] = composed.trainer[name]
         elif any(key == allowed or key.startswith(f"{allowed}.") for allowed in ALLOWED):
             _put(config, override, composed)
-        elif _value(composed, key) != _value(stored, key):
+        elif _value(composed, key) is _MISSING or _value(composed, key) != _value(stored, key):
             raise UserError(
                 f"{override.input_line} cannot be combined with resume: it could change the training so far; "
                 f"allowed are {', '.join(ALLOWED)} and trainer=cpu|gpu. For another training from these "
@@ -93,7 +105,7 @@ def _put(config: dict[str, Any], override: Override, composed: DictConfig) -> No
         return
     value = _value(composed, override.key_or_group)
     assert value is not _MISSING, f"composed without {shown(override.input_line)}"
-    node[name] = value
+    node[name] = os.path.abspath(os.path.expanduser(value)) if override.key_or_group in FILES else value
 
 
 def _value(config: Mapping[str, Any] | DictConfig, key: str) -> Any:

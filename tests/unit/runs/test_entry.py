@@ -137,7 +137,7 @@ def test_a_run_with_results_is_refused(run: RunLayout, result: str, state: str |
 def test_a_failure_before_the_run_is_recorded(run: RunLayout) -> None:
     record_failure(run, UserError("data.input (= a.wav): no\nsuch file."))
     status = _status(run)
-    assert (status["state"], status["error"]) == ("failed", "UserError: data.input (= a.wav): no such file.")
+    assert (status["state"], status["error"]) == ("failed", "data.input (= a.wav): no such file.")
 
 
 def test_a_status_that_is_there_belongs_to_whoever_entered(run: RunLayout) -> None:
