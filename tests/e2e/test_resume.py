@@ -191,6 +191,55 @@ def test_what_cannot_be_continued_is_refused(
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_an_export_that_is_missing_after_max_steps_is_made_up_for(
+    tmp_path: Path, pair: tuple[Path, Path]
+) -> None:
+    settings = [*KINDS["packed"], "trainer.max_epochs=3", "trainer.max_steps=13"]
+    run = _run(tmp_path / "run", pair, *settings)
+    weights, epochs = _nam_weights(run), read_json(run.summary)["epochs"]
+    for path in (run.nam, run.summary):
+        path.unlink()
+    run.status.write_text(run.status.read_text().replace('"done"', '"running"'))  # as after a kill
+    again = _run(run.root, pair, *settings, resume="auto")
+    assert _nam_weights(again) == weights
+    assert read_json(again.summary)["epochs"] == epochs == 1, "whole ones"
+
+
+def test_without_its_last_state_a_run_is_not_begun_again(tmp_path: Path, pair: tuple[Path, Path]) -> None:
+    run = _run(tmp_path / "run", pair, *KINDS["packed"], "trainer.max_epochs=1")
+    run.last_checkpoint.unlink()
+    with pytest.raises(UserError, match=r"checkpoints/last\.ckpt is missing: there is nothing to go on from"):
+        _run(run.root, pair, *KINDS["packed"], "trainer.max_epochs=2", resume="yes")
+    assert run.nam.exists()
+    assert run.packed_best.exists()
+
+
+def test_auto_leaves_alone_what_is_done_and_sees_other_recordings(
+    tmp_path: Path, pair: tuple[Path, Path]
+) -> None:
+    settings = [*KINDS["packed"], "trainer.max_epochs=1"]
+    run = _run(tmp_path / "run", pair, *settings)
+    longer = _run(run.root, pair, *settings, "trainer.max_epochs=2", resume="auto")
+    assert read_json(longer.summary)["epochs"] == 2, "more was asked for"
+    before = run.last_checkpoint.stat().st_mtime_ns
+    _run(run.root, pair, *settings, resume="auto")  # less, as a sweep asks that began it
+    assert run.last_checkpoint.stat().st_mtime_ns == before
+    exchanged = (pair[1], pair[0])
+    with pytest.raises(UserError, match="was trained on recordings of another content"):
+        _run(run.root, exchanged, *settings, "trainer.max_epochs=2", resume="auto")
+    with pytest.raises(UserError, match="they differ in init_from"):
+        _run(run.root, pair, *settings, f"init_from={run.nam}", resume="auto")
+
+
+def test_a_schedule_that_ends_too_early_is_refused_before_training(
+    tmp_path: Path, pair: tuple[Path, Path]
+) -> None:
+    schedule = [*SCHEDULES["per step"][:3], "scheduler.options={max_lr: 0.02, total_steps: 40}"]
+    with pytest.raises(UserError, match=r"total_steps \(= 40\) must be at least 45: .* \(= 5\) x 9 steps"):
+        _run(tmp_path / "run", pair, *KINDS["wavenet"], *schedule, "trainer.max_epochs=5")
+    assert not RunLayout(tmp_path / "run").last_checkpoint.exists()
+
+
 def test_recordings_that_have_changed_are_refused(tmp_path: Path, pair: tuple[Path, Path]) -> None:
     _run(tmp_path / "run", pair, *KINDS["packed"], "trainer.max_epochs=1")
     pair[1].write_bytes(pair[0].read_bytes())

@@ -136,6 +136,108 @@ def test_parallel_jobs_wait_for_the_one_that_trains(
     assert _nam_weights(sweep.run(0)) == _nam_weights(sweep.run(1))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no process groups on Windows")
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+def test_ctrl_c_waits_for_the_export_and_resume_goes_on(
+    tmp_path: Path, pair: tuple[Path, Path], command: Run, launcher: str
+) -> None:
+    root = tmp_path / "sweep"
+    sweep = SweepLayout(root)
+    jobs = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"] if launcher == "joblib" else []
+    process = subprocess.Popen(
+        [sys.executable, "-m", "namexp.train", *SETTINGS, "-m", *jobs, "model.channels=[2,4]", "seed=0,1,2",
+         "trainer.max_epochs=400", f"data.input={pair[0]}", f"data.target={pair[1]}",
+         f"hydra.sweep.dir={root}", "export.metadata.name=amp_${seed}"],
+        cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    begun = [0, 1] if launcher == "joblib" else [0]
+    while not all(sweep.run(i).last_checkpoint.exists() for i in begun):
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    told, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    states = [job.state for job in read_jobs(sweep)]
+    assert states == ["interrupted" if i in begun else "missing" for i in range(3)]
+    assert f"{len(begun)} interrupted, {3 - len(begun)} missing" in told
+    for i in begun:
+        assert sweep.run(i).nam.exists()
+    for i in range(3):  # short enough to be waited for
+        if i in begun:
+            done = command("train", f"resume={sweep.run(i).root}", "trainer.max_epochs=401",
+                           "callbacks.stop_at_esr=100")  # fmt: skip
+            assert done.returncode == 0, done.stderr
+    # what was made longer is left alone, what is missing has its own ${seed}
+    record = json.loads(sweep.record.read_text())
+    record["task"] = [t.replace("max_epochs=400", "max_epochs=1") for t in record["task"]]
+    for job in record["jobs"]:
+        job["overrides"] = [t.replace("max_epochs=400", "max_epochs=1") for t in job["overrides"]]
+    sweep.record.write_text(json.dumps(record))
+    resumed = command("sweep", "resume", root, "hydra/launcher=basic")
+    assert resumed.returncode == 0, resumed.stderr
+    assert [job.state for job in read_jobs(sweep)] == ["done"] * 3
+    names = [json.loads(sweep.run(i).nam.read_text())["metadata"]["name"] for i in range(3)]
+    assert names == ["amp_0", "amp_1", "amp_2"]
+
+
+def test_a_training_that_was_made_longer_is_not_taken_for_the_shorter_one(
+    tmp_path: Path, pair: tuple[Path, Path], command: Run
+) -> None:
+    root = tmp_path / "sweep"
+    sweep = SweepLayout(root)
+    first = command(
+        "train", *SETTINGS, "model.channels=[2,4]", "export.container_max_values=uniform,compute", "-m",
+        "trainer.max_epochs=1", f"data.input={pair[0]}", f"data.target={pair[1]}", f"hydra.sweep.dir={root}",
+    )  # fmt: skip
+    assert first.returncode == 0, first.stderr
+    weights = _nam_weights(sweep.run(1))
+    assert command("train", f"resume={sweep.run(0).root}", "trainer.max_epochs=2").returncode == 0
+    shutil.rmtree(sweep.run(1).root)
+    resumed = command("sweep", "resume", root)
+    assert resumed.returncode == 0, resumed.stderr
+    assert read_json(sweep.run(1).summary)["reused_from"] is None
+    assert _nam_weights(sweep.run(1)) == weights
+    assert read_json(sweep.run(0).summary)["epochs"] == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM on Windows")
+def test_a_sweep_that_is_told_to_stop_does_not_end_well(tmp_path: Path, pair: tuple[Path, Path]) -> None:
+    sweep = SweepLayout(tmp_path / "sweep")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "namexp.train", "-m", *SETTINGS, "model.channels=[2,4]", "seed=0,1",
+         "trainer.max_epochs=400", f"data.input={pair[0]}", f"data.target={pair[1]}",
+         f"hydra.sweep.dir={sweep.root}"],
+        cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    while not sweep.run(0).last_checkpoint.exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.terminate()
+    assert process.wait(timeout=60) == 130
+    assert [job.state for job in read_jobs(sweep)] == ["interrupted", "missing"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sweep=seeds", "resume=somewhere"], "resume (= somewhere): no such directory"),
+        (["seed=0,1", "-m", "resume=here"], "resume (= here) continues one run; a sweep is continued by"),
+        (["resume=here", "hydra.run.dir=there"], "resume (= here) continues the run where it lies"),
+        (["resume="], "resume= is empty"),
+        (["-m", "seed=0,1", "hydra.sweep.subdir=a_${hydra:job.num}"], "hydra.sweep.subdir must stay"),
+        (["sweep=search", "optimizer.lr=interval(1,x)"], "optimizer.lr=interval(1,x): is not a range"),
+    ],
+)
+def test_what_cannot_be_swept_or_resumed_is_refused_in_one_line(
+    tmp_path: Path, command: Run, arguments: list[str], message: str
+) -> None:
+    finished = command("train", *arguments)
+    assert finished.returncode == 1
+    assert finished.stderr.startswith(f"namexp.train: {message}")
+    assert len(finished.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -39,9 +39,10 @@ def _assemble(
 def _with_best_of(run: RunLayout, network: PackedWaveNet, index: int, about: dict[str, Any]) -> None:
     """Leave the checkpoint and the index of one submodel, as training does."""
     path = run.packed_best_submodel(index)
-    torch.save({"namexp": about, "state_dict": network.wavenets()[index].state_dict()}, path)
     entry = {"submodel_index": index, "checkpoint_path": path.name, "epoch": 7, "best_metric": 0.125}
-    write_json(run.packed_best, {"submodels": [entry]})
+    state = network.wavenets()[index].state_dict()
+    torch.save({"namexp": about, "state_dict": state, "best": entry}, path)
+    write_json(run.packed_best, {"submodels": [{**entry, "epoch": 6}]})  # the file itself knows best
 
 
 def test_each_submodel_takes_its_own_best_and_else_keeps_its_weights(tmp_path: Path) -> None:

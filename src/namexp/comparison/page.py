@@ -49,6 +49,8 @@ def write_report(paths: Sequence[Path], directory: Path | None = None, *, plan: 
     """
     runs = collect(paths, plan=plan)
     directory = directory or paths[0]
+    if directory.exists() and not directory.is_dir():
+        raise UserError(f"{directory}: is a file; give a directory for the page and what lies beside it.")
     directory.mkdir(parents=True, exist_ok=True)
     content = _write_page(runs, directory, _name(paths))
     write_json(directory / FIGURES, content)

@@ -82,7 +82,8 @@ def _state(run: RunLayout, status: Mapping[str, Any]) -> tuple[str, str | None]:
     if state == RUNNING and is_held(run) is False:
         return INTERRUPTED, "the process ended without a word (killed, or the machine went down)"
     if state in (DONE, RUNNING, FAILED, INTERRUPTED):
-        return state, error or ("it does not say why" if state == FAILED else None)
+        silent = {FAILED: "it does not say why", INTERRUPTED: "stopped by Ctrl-C"}
+        return state, error or silent.get(state)
     if run.status.exists():
         return UNKNOWN, "status.json cannot be read"
     if run.summary.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -10,6 +11,8 @@ from namexp.comparison.records import MISSING, Run
 
 # Shown in columns of their own, or true of every two runs.
 OWN_COLUMNS = ("seed",)
+# They say what happens beside a training, and hide what tells results apart.
+BESIDE = ("callbacks.progress", "callbacks.plots", "callbacks.audio", "callbacks.report", "logger")
 SHOWN_WITHOUT_OVERRIDES = 6
 
 _ABSENT = object()
@@ -33,7 +36,13 @@ def differences(runs: Sequence[Run]) -> list[Difference]:
     A job that never began is known by its overrides only: what they do not name does not count as
     different. With no overrides anywhere the first few settings count as chosen.
     """
-    keys = dict.fromkeys(key for run in runs for key in run.settings if key not in OWN_COLUMNS)
+    left_out = (*OWN_COLUMNS, *BESIDE)
+    keys = dict.fromkeys(
+        key
+        for run in runs
+        for key in run.settings
+        if not any(f"{key}.".startswith(f"{name}.") for name in left_out)
+    )
     known = [run for run in runs if run.state != MISSING and run.config]
     named = {name for run in runs for name in _named(run)}
     found = [Difference(key, key in named) for key in keys if _differs(key, known, runs)]
@@ -44,13 +53,15 @@ def differences(runs: Sequence[Run]) -> list[Difference]:
 
 def _differs(key: str, known: Sequence[Run], runs: Sequence[Run]) -> bool:
     values = [_plain(run.settings.get(key, _ABSENT)) for run in known]
-    values += [_plain(r.settings[key]) for r in runs if r not in known and key in r.settings]
+    said = [_plain(r.settings[key]) for r in runs if r not in known and key in r.settings]
+    # a file that an override names relative to somewhere is one of those that are known in full
+    values += [value for value in said if not any(other.endswith(f"/{value}") for other in values)]
     return any(value != values[0] for value in values)
 
 
 def _plain(value: Any) -> str:
-    """As text without blanks and case: a sweep's override says ``[2,5]`` and ``False``."""
-    return str(value).replace(" ", "").lower() if value is not _ABSENT else "\0"
+    """As text without blanks, quotes and case: a sweep's override says ``[2,5]`` and ``False``."""
+    return re.sub(r"[\s'\"]", "", str(value)).lower() if value is not _ABSENT else "\0"
 
 
 def _named(run: Run) -> list[str]:

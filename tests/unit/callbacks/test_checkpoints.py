@@ -115,6 +115,15 @@ def test_a_continued_run_goes_on_from_its_best(tmp_path: Path) -> None:
     assert second.seconds >= 1000.0, "the time of all processes"
 
 
+def test_a_save_that_is_cut_off_is_no_best(tmp_path: Path) -> None:
+    callback = Checkpoints(RunLayout(tmp_path))
+    _end_epoch(callback, 0, 0.5)
+    with pytest.raises(OSError, match="no space left"):
+        _end_epoch(callback, 1, 0.25, fail=True)
+    state = callback.state_dict()
+    assert (state["best"], state["best_epoch"], state["finished_epochs"]) == (0.5, 0, 1)
+
+
 def test_the_best_is_there_before_the_last_tells_of_it(tmp_path: Path) -> None:
     run = RunLayout(tmp_path)
     run.checkpoints.mkdir(parents=True)

@@ -53,6 +53,20 @@ def test_failed_says_why_in_one_line_and_raises_on(run: RunLayout) -> None:
     assert status["ended"] is not None
 
 
+def test_what_cannot_be_asked_leaves_a_run_as_it_was_but_not_what_fails_later(run: RunLayout) -> None:
+    with entered(run):
+        pass
+    before = run.status.read_bytes()
+    with pytest.raises(UserError), entered(run, resume=True):
+        raise UserError("no such thing")
+    assert run.status.read_bytes() == before
+    with pytest.raises(UserError), entered(run, resume=True) as entry:  # noqa: PT012
+        entry.begun = True
+        raise UserError("it has diverged")
+    status = read_json(run.status)
+    assert (status["state"], status["error"]) == ("failed", "it has diverged")
+
+
 def test_told_to_stop(run: RunLayout) -> None:
     with pytest.raises(SystemExit), entered(run):
         sys.exit(3)

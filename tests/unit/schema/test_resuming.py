@@ -56,6 +56,13 @@ def test_what_cannot_change_the_past_is_taken(then: str, key: tuple[str, ...], v
         assert config["callbacks"]["stop_at_esr"] == 0.5
 
 
+def test_recordings_may_have_been_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    then = ["data.input=moved/x.wav"]  # its content is compared later
+    _, config = _continued(["data.input=/a/x.wav", "data.target=/a/y.wav"], then)
+    assert (config["data"]["input"], config["data"]["target"]) == (str(tmp_path / "moved/x.wav"), "/a/y.wav")
+
+
 def test_another_device_leaves_the_length_alone() -> None:
     _, config = _continued(["trainer.max_epochs=7", "trainer.gradient_clip_norm=1"], ["trainer=gpu"])
     trainer = config["trainer"]
@@ -73,7 +80,7 @@ def test_a_group_may_go_back_to_the_default(group: str) -> None:
     "then",
     ["seed=1", "optimizer.lr=0.5", "model=wavenet", "data.batch_size=3", "loss.mse_weight=2", "loss=mse",
      "trainer.precision='64'", "trainer.check_val_every_n_epoch=2", "+optimizer.options.amsgrad=true",
-     "init_from=x.nam", "data.input=x.wav"],
+     "init_from=x.nam", "experiment=thorough", "sweep=seeds", "data.pairs=[]"],
 )  # fmt: skip
 def test_what_could_change_the_past_is_refused(then: str) -> None:
     with pytest.raises(UserError) as error:
@@ -94,10 +101,19 @@ def test_saying_again_what_was_said_is_no_change() -> None:
         (["resume='a run'"], "a run"),
         (["data.resume=x"], None),
         (["resume=auto"], "auto"),
+        (["resume=null"], None),
+        (["resume=a", "resume=b"], "b"),
+        (['resume="with \\" quotes"'], 'with " quotes'),
+        (["resume='a,b=[c]'"], "a,b=[c]"),
     ],
 )
 def test_where_to_resume(arguments: list[str], expected: str | None) -> None:
     assert resume_argument(arguments) == expected
+
+
+def test_an_empty_place_is_refused() -> None:
+    with pytest.raises(UserError, match="resume= is empty"):
+        resume_argument(["resume="])
 
 
 def test_a_config_that_is_not_there_or_damaged_is_told(tmp_path: Path) -> None:

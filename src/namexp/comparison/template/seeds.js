@@ -22,7 +22,7 @@ function spreadTable(limit) {
   const domain = domainOf(values, true, 0.05);
   const sorted = [...R.groups].sort((a, b) => b.n - a.n);
   const rows = sorted.slice(0, limit).flatMap((group) => group.submodels.filter((own) => own.esr).map((own, j) => h("tr", {},
-    h("td", { class: "text", text: j ? "" : settingOfGroup(group), title: settingOfGroup(group) }), h("td", { class: "text", text: own.name }), h("td", { text: String(own.esr.n) }),
+    h("td", { class: "text setting", text: j ? "" : settingOfGroup(group) }), h("td", { class: "text", text: own.name }), h("td", { text: String(own.esr.n) }),
     h("td", { text: format.esr(own.esr.mean) }), h("td", { text: own.esr.std === null ? "cannot tell" : `± ${format.esr(own.esr.std)}`, class: own.esr.std === null ? "muted" : null }),
     h("td", { text: own.esr.n > 1 ? `${format.esr(own.esr.low)} to ${format.esr(own.esr.high)}` : NONE }), h("td", {}, strip(Object.entries(own.seeds), domain)))));
   const head = [["setting", "text"], ["size", "text"], ["n"], ["mean ESR"], ["std"], ["min to max"], ["each seed, logarithmic"]];
@@ -45,6 +45,12 @@ function strip(seeds, domain) {
   return svg;
 }
 
+// What one setting says that the other does not.
+function apart(group, other) {
+  const theirs = new Set(settingOfGroup(other).split(" · "));
+  return settingOfGroup(group).split(" · ").filter((text) => !theirs.has(text)).join(" · ") || settingOfGroup(group);
+}
+
 function comparisonBlock() {
   if (!R.comparisons.length) return h("p", { class: "hint", text: "There is only one setting: nothing to compare." });
   const groups = Object.fromEntries(R.groups.map((group) => [group.key, group]));
@@ -52,7 +58,7 @@ function comparisonBlock() {
     const [a, b] = [groups[c.a], groups[c.b]];
     const name = a.submodels[c.submodel].name === b.submodels[c.submodel].name ? a.submodels[c.submodel].name : `${a.submodels[c.submodel].name} / ${b.submodels[c.submodel].name}`;
     const interval = missing(c.low) ? NONE : `${format.esr(c.low)} to ${format.esr(c.high)}`;
-    return h("tr", {}, h("td", { class: "text", text: settingOfGroup(a), title: settingOfGroup(a) }), h("td", { class: "text", text: settingOfGroup(b), title: settingOfGroup(b) }), h("td", { class: "text", text: name }),
+    return h("tr", {}, h("td", { class: "text setting", text: apart(a, b), title: settingOfGroup(a) }), h("td", { class: "text setting", text: apart(b, a), title: settingOfGroup(b) }), h("td", { class: "text", text: name }),
       h("td", { text: missing(c.ratio) ? NONE : `${format.esr(c.ratio)}×` }), h("td", { text: interval }), h("td", { text: pValue(c.p_holm), title: missing(c.p) ? null : `${pValue(c.p)} before the correction; ${c.paired ? "paired by seed" : "Welch"}, n = ${c.n.join(" and ")}` }), verdict(c));
   });
   const head = [["A", "text"], ["B", "text"], ["size", "text"], ["ESR of A / B"], ["95 % interval"], ["p (Holm)"], ["verdict", "text"]];
