@@ -32,6 +32,7 @@ def test_every_config_and_module_is_in_the_wheel(wheel: Path) -> None:
         assert f"namexp/conf/{path.relative_to(ROOT / 'conf').as_posix()}" in names
     for path in (ROOT / "src" / "namexp").rglob("*.py"):
         assert f"namexp/{path.relative_to(ROOT / 'src' / 'namexp').as_posix()}" in names
+    assert "hydra_plugins/namexp_search/sweeper.py" in names
     template = Path("comparison") / "template"
     for path in (ROOT / "src" / "namexp" / template).iterdir():
         assert f"namexp/{template.as_posix()}/{path.name}" in names
