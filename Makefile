@@ -15,7 +15,7 @@ demo: $(STAMP)  ## train the A2 pack on the embedded recording and export model.
 	@WANDB_MODE=$${WANDB_MODE:-offline} $(BIN)/python -m namexp.train experiment=demo
 
 test: $(STAMP)  ## unit, config, parity and end-to-end tests on the CPU
-	WANDB_MODE=offline $(BIN)/python -m pytest -q
+	WANDB_MODE=offline $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 check: $(STAMP)  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -59,7 +59,7 @@ def test_jobs_of_one_process_are_runs_of_one_group(sweep: Path) -> None:
         for i, (lr, t) in enumerate(zip(lrs, thresholds, strict=True))
     ]
     assert [run.exit_code for run in found] == [1, 1, 0, 0]
-    assert found[1].summary["error"].startswith("submodel 'channels_2' has diverged")
+    assert found[1].summary["error"].startswith("UserError: submodel 'channels_2' has diverged")
     assert [run.config["optimizer"]["lr"] for run in found] == [1e30, 1e30, 0.01, 0.01]
 
 
