@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
@@ -134,7 +135,10 @@ def _own(overrides: Sequence[str]) -> list[str]:
 def expand(overrides: Sequence[str]) -> list[list[str]]:
     """Every combination of swept values, in the order in which Hydra's basic sweeper numbers them."""
     choices: dict[str, list[str]] = {}
-    for override in OverridesParser.create().parse_overrides(overrides=list(overrides)):
+    hydra = GlobalHydra.instance()
+    # glob(...) needs to know the options of a group
+    parser = OverridesParser.create(hydra.config_loader() if hydra.is_initialized() else None)
+    for override in parser.parse_overrides(overrides=list(overrides)):
         key = override.get_key_element()
         if override.is_sweep_override():
             choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra import initialize_config_dir
 
+from namexp.conf_dir import conf_dir
 from namexp.errors import UserError
 from namexp.runs.entry import entered
 from namexp.runs.files import write_json
@@ -54,6 +56,12 @@ def test_every_state(sweep: SweepLayout) -> None:
 def test_a_directory_without_a_record_is_no_sweep(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"holds no sweep\.json, so it is not a sweep directory"):
         read_jobs(SweepLayout(tmp_path))
+
+
+def test_a_glob_stands_for_the_options_of_a_group() -> None:
+    with initialize_config_dir(conf_dir(), version_base="1.3"):
+        jobs = expand(["model=glob(wavenet_*)", "seed=1"])
+    assert jobs == [[f"model=wavenet_{name}", "seed=1"] for name in ("feather", "lite", "nano")]
 
 
 def test_jobs_are_numbered_as_hydra_numbers_them() -> None:
