@@ -37,7 +37,7 @@ class SweepRefused(BaseException):
     """A sweep that cannot begin. No Exception: Hydra would turn that into a warning."""
 
 
-class SweepInterrupted(Exception):  # noqa: N818
+class InterruptedSweepError(Exception):
     """Ctrl-C has ended this job, or kept it from beginning. An Exception: Hydra waits for the others."""
 
 

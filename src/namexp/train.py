@@ -26,7 +26,7 @@ from namexp.runs.sweep import DONE, MISSING, RUNNING, Job, SweepLayout, is_searc
 from namexp.schema.composition import explain
 from namexp.schema.experiment import parse_experiment, resolved_config
 from namexp.schema.resuming import AUTO, continued_config, resume_argument, stored_config
-from namexp.sweeping import NOT_A_RUN, SweepInterrupted, SweepRecord, SweepRefused
+from namexp.sweeping import NOT_A_RUN, InterruptedSweepError, SweepRecord, SweepRefused
 
 _failure: BaseException | None = None
 
@@ -40,7 +40,7 @@ def _job(cfg: DictConfig) -> None:
     in_sweep = context.mode == RunMode.MULTIRUN
     sweep = Path(context.sweep.dir) if in_sweep else None
     if sweep is not None and SweepLayout(sweep).interrupted.exists():
-        raise SweepInterrupted
+        raise InterruptedSweepError
     try:
         _train(cfg, run_dir, list(context.overrides.task), sweep)
     except (Exception, KeyboardInterrupt) as error:
@@ -48,7 +48,7 @@ def _job(cfg: DictConfig) -> None:
         with (run_dir / "train.log").open("a", encoding="utf-8") as log:
             traceback.print_exception(error, file=log)
         if in_sweep and isinstance(error, KeyboardInterrupt) and "Joblib" in context.launcher._target_:
-            raise SweepInterrupted from None
+            raise InterruptedSweepError from None
         if in_sweep:
             raise
         _failure = error  # Hydra would print more than one line

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +29,20 @@ def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         )  # fmt: skip
 
     return run
+
+
+def wait_until(begun: Callable[[], bool], process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+    """Wait for something that ``process`` does; it must neither end before nor take for ever."""
+    deadline = time.monotonic() + 300
+    while not begun():
+        assert process.poll() is None, f"it ended with {process.returncode} before that"
+        assert time.monotonic() < deadline, "not in five minutes"
+        time.sleep(0.01)
+
+
+def num_rows(metrics: Path) -> int:
+    """How long metrics.csv is by now, its header included."""
+    return len(metrics.read_text().splitlines()) if metrics.exists() else 0
 
 
 def synthetic_pair(seconds: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

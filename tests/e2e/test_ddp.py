@@ -18,6 +18,7 @@ import torch
 from namexp.nam.model import read_nam
 from namexp.runs.metrics import read_metrics
 from namexp.weights import load_checkpoint
+from tests.e2e.conftest import wait_until
 from tests.e2e.test_training import KINDS, SMALL
 
 pytestmark = pytest.mark.e2e
@@ -249,11 +250,7 @@ def test_signals(pair: tuple[Path, Path], tmp_path: Path, sent: signal.Signals) 
         env=_environment(tmp_path, TMPDIR=str(tmp_path)), stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
-        deadline = time.monotonic() + 300
-        while not (run / "checkpoints" / "last.ckpt").exists():
-            assert process.poll() is None, process.stderr.read() if process.stderr else ""
-            assert time.monotonic() < deadline, "no epoch in five minutes"
-            time.sleep(0.2)
+        wait_until((run / "checkpoints" / "last.ckpt").exists, process)
         (other,) = _children(process.pid)
         process.send_signal(sent)
         _, stderr = process.communicate(timeout=120)

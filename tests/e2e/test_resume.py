@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from namexp.runs.files import read_json
 from namexp.runs.layout import RunLayout
 from namexp.schema.experiment import parse_experiment, resolved_config
 from namexp.weights import load_checkpoint
+from tests.e2e.conftest import num_rows, wait_until
 from tests.e2e.test_training import KINDS, SMALL
 
 pytestmark = pytest.mark.e2e
@@ -263,9 +263,7 @@ def test_killed_in_the_middle_and_resumed_by_command(
         [sys.executable, "-m", "namexp.train", *arguments],
         cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
-    while not (run.metrics.exists() and len(run.metrics.read_text().splitlines()) > 22):
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_until(lambda: num_rows(run.metrics) > 22, process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     finished = load_checkpoint(run.last_checkpoint)["callbacks"]["Checkpoints"]["finished_epochs"]

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 from namexp.runs.files import read_json
 from namexp.runs.sweep import SweepLayout, read_jobs
+from tests.e2e.conftest import wait_until
 from tests.e2e.test_training import SMALL
 
 optuna = pytest.importorskip("optuna", reason="Optuna is not installed")
@@ -47,9 +47,7 @@ def test_a_search_goes_on_after_a_kill_and_with_more_trials(
         cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    while not (root / "1" / "status.json").exists():
-        assert process.poll() is None
-        time.sleep(0.02)
+    wait_until((root / "1" / "status.json").exists, process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     drawn = [trial.params for trial in _study(root).trials]
@@ -86,9 +84,7 @@ def test_two_processes_work_on_one_search(tmp_path: Path, pair: tuple[Path, Path
     first = [sys.executable, "-m", "namexp.train", *_arguments(pair, root, "hydra.sweeper.trials=4")]
     second = [sys.executable, "-m", "namexp.sweep", "resume", str(root)]
     one = subprocess.Popen(first, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
-    while not (root / "0" / "status.json").exists():
-        assert one.poll() is None
-        time.sleep(0.02)
+    wait_until((root / "0" / "status.json").exists, one)
     two = subprocess.run(second, env=environment, capture_output=True, text=True, timeout=300)
     assert one.wait(timeout=300) == 0
     assert "done" in two.stdout, two.stderr

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from namexp.runs.files import read_json
 from namexp.runs.layout import RunLayout
 from namexp.runs.sweep import SweepLayout
 from namexp.weights import load_checkpoint
+from tests.e2e.conftest import num_rows, wait_until
 from tests.e2e.test_resume import _equal, _state
 from tests.e2e.test_sweep import SETTINGS
 
@@ -43,9 +43,7 @@ def test_a_preempted_job_goes_on_as_if_nothing_had_happened(
         cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     run = sweep.run(1)
-    while not (run.metrics.exists() and len(run.metrics.read_text().splitlines()) > 24):
-        assert process.poll() is None, "it was done before it could be preempted"
-        time.sleep(0.01)
+    wait_until(lambda: num_rows(run.metrics) > 24, process)
     os.kill(read_json(run.status)["pid"], signal.SIGUSR2)  # what Slurm is asked to send before it kills
     assert process.wait(timeout=300) == 0
 

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import pytest
 from namexp.runs.files import read_json
 from namexp.runs.layout import RunLayout
 from namexp.runs.sweep import SweepLayout, read_jobs
+from tests.e2e.conftest import num_rows, wait_until
 from tests.e2e.test_resume import _equal, _nam_weights, _state
 from tests.e2e.test_training import KINDS, SMALL
 
@@ -84,9 +84,7 @@ def test_one_fails_one_is_killed_and_resume_completes_it(
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     run = sweep.run(2)  # 1 fails before: there is no late.wav yet
-    while not (run.metrics.exists() and len(run.metrics.read_text().splitlines()) > 24):
-        assert process.poll() is None, "it was done before it could be killed"
-        time.sleep(0.01)
+    wait_until(lambda: num_rows(run.metrics) > 24, process)
     process.send_signal(signal.SIGKILL)
     process.wait()
 
@@ -152,9 +150,7 @@ def test_ctrl_c_waits_for_the_export_and_resume_goes_on(
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     begun = [0, 1] if launcher == "joblib" else [0]
-    while not all(sweep.run(i).last_checkpoint.exists() for i in begun):
-        assert process.poll() is None
-        time.sleep(0.02)
+    wait_until(lambda: all(sweep.run(i).last_checkpoint.exists() for i in begun), process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     told, _ = process.communicate(timeout=120)
     assert process.returncode == 130
@@ -210,9 +206,7 @@ def test_a_sweep_that_is_told_to_stop_does_not_end_well(tmp_path: Path, pair: tu
          f"hydra.sweep.dir={sweep.root}"],
         cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    while not sweep.run(0).last_checkpoint.exists():
-        assert process.poll() is None
-        time.sleep(0.02)
+    wait_until(sweep.run(0).last_checkpoint.exists, process)
     process.terminate()
     assert process.wait(timeout=60) == 130
     assert [job.state for job in read_jobs(sweep)] == ["interrupted", "missing"]

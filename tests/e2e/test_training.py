@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from namexp.nam.model import read_nam
 from namexp.playable import load_playable
 from namexp.runs.metrics import read_metrics
 from namexp.weights import load_checkpoint
-from tests.e2e.conftest import RATE, synthetic_pair
+from tests.e2e.conftest import RATE, synthetic_pair, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -214,11 +213,7 @@ def test_ctrl_c_exports_the_best_so_far(pair: tuple[Path, Path]) -> None:
         env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
-        deadline = time.monotonic() + 300
-        while not (run / "checkpoints" / "last.ckpt").exists():
-            assert process.poll() is None, process.stderr.read() if process.stderr else ""
-            assert time.monotonic() < deadline, "no epoch in five minutes"
-            time.sleep(0.2)
+        wait_until((run / "checkpoints" / "last.ckpt").exists, process)
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=300)
     finally:

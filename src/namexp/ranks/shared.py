@@ -30,9 +30,10 @@ def agreed(compute: Callable[[], T]) -> T:
     """What the first process computes, on all of them; they all have to call it."""
     if world_size() == 1:
         return compute()
-    content = [compute() if rank() == 0 else None]
+    content: list[Any] = [compute() if rank() == 0 else None]
     dist.broadcast_object_list(content, src=0)
-    return content[0]  # type: ignore[return-value]
+    result: T = content[0]
+    return result
 
 
 def total(x: Tensor) -> Tensor:

@@ -136,7 +136,7 @@ def _abort_without(team: Team) -> None:
         if failed is not None:
             time.sleep(2 * NOTICE_SECONDS)  # gloo tells by itself
             if team.followers and dist.is_initialized():
-                dist.group.WORLD.abort()  # type: ignore[union-attr]
+                _abort()
             return
         if not any(follower.running for follower in team.followers):
             return
@@ -160,13 +160,20 @@ def join_group(place: Place, store: TCPStore, backend: str) -> None:
     )
 
 
+def _abort() -> None:
+    """Break whatever exchange is under way."""
+    world = dist.group.WORLD
+    assert world is not None, "there is a group"
+    world.abort()
+
+
 def leave(*, broken: bool = False) -> None:
     """Leave the process group, if there is one; ``broken``: others may be gone already."""
     if not (dist.is_available() and dist.is_initialized()):
         return
     with contextlib.suppress(RuntimeError) if broken else contextlib.nullcontext():
         if broken and dist.get_backend() == "nccl":
-            dist.group.WORLD.abort()  # type: ignore[union-attr]
+            _abort()
         dist.destroy_process_group()
 
 

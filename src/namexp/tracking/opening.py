@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from pytorch_lightning.utilities import rank_zero_only
 
@@ -22,14 +23,11 @@ def check_tracking(config: LoggerConfig) -> None:
         from namexp.tracking.wandb_tracker import check_credentials
 
         check_credentials()
-    if config.kind == "tensorboard":
-        try:
-            import tensorboard  # noqa: F401
-        except ImportError:
-            raise UserError(
-                "logger.kind (= tensorboard): TensorBoard is not installed; pip install "
-                "'namexp[tensorboard]', or use logger=csv."
-            ) from None
+    if config.kind == "tensorboard" and find_spec("tensorboard") is None:
+        raise UserError(
+            "logger.kind (= tensorboard): TensorBoard is not installed; pip install "
+            "'namexp[tensorboard]', or use logger=csv."
+        )
 
 
 @contextmanager

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from pytorch_lightning.loggers import Logger
-from pytorch_lightning.utilities import rank_zero_only
 
 from namexp.audio.wav import Samples
 from namexp.runs.layout import RunLayout
+from namexp.tracking.metrics_logger import MetricsLogger
 
 
 class Clip(NamedTuple):
@@ -137,28 +135,13 @@ class Untracked(Tracker):
     def _table(self, key: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], step: int) -> None: ...
 
 
-class TrackerLogger(Logger):
+class TrackerLogger(MetricsLogger):
     """Hands what Lightning logs to a tracker."""
 
     def __init__(self, tracker: Tracker) -> None:
         super().__init__()
         self._tracker = tracker
 
-    @property
-    def name(self) -> str:
-        """Lightning asks for it."""
-        return "tracker"
-
-    @property
-    def version(self) -> str:
-        """Lightning asks for it."""
-        return ""
-
-    @rank_zero_only
-    def log_hyperparams(self, params: dict[str, Any] | Namespace, *_: Any, **__: Any) -> None:
-        """The tracker got the config when it was opened."""
-
-    @rank_zero_only
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+    def take(self, metrics: dict[str, float], step: int) -> None:
         """One row."""
-        self._tracker.metrics(metrics, int(step or 0))
+        self._tracker.metrics(metrics, step)

@@ -13,11 +13,9 @@ import torch
 
 from namexp.callbacks.audio_preview import AudioPreview, played_excerpt, recording_clips, submodel_clips
 from namexp.data.excerpt import Excerpt
-from namexp.models.build import build_network
-from namexp.schema.experiment import parse_model
-from namexp.schema.training import LossConfig, OptimizerConfig, SchedulerConfig
 from namexp.tasks.capture import CaptureTask
 from namexp.tracking.tracker import Clip, Tracker
+from tests.unit.callbacks.conftest import two_submodels
 
 
 class Listener(Tracker):
@@ -46,21 +44,7 @@ class Listener(Tracker):
 @pytest.fixture
 def task() -> CaptureTask:
     """Two submodels, R = 4."""
-    plan = parse_model(
-        {
-            "kind": "packed_wavenet", "channels": [1, 2], "submodels": None, "head_scale": 0.5,
-            "layer_arrays": [
-                {"kernel_sizes": 2, "dilations": [1, 2], "activation": "Tanh",
-                 "head": {"kernel_size": 1, "bias": True}}
-            ],
-        }
-    )  # fmt: skip
-    return CaptureTask(
-        build_network(plan, seed=0),
-        loss=LossConfig(1.0, 0.0, 0.0, 0.0, 0.0, 0.85, 0.0, 0.85, "mse"),
-        optimizer=OptimizerConfig("SGD", 0.1, 0.0, {}),
-        scheduler=SchedulerConfig(None, {}, "epoch", "val_loss"),
-    )
+    return two_submodels([1, 2])
 
 
 @pytest.fixture

@@ -12,11 +12,9 @@ import pytest
 import torch
 
 from namexp.callbacks.best_submodel import BestSubmodels
-from namexp.models.build import build_network
 from namexp.runs.layout import RunLayout
-from namexp.schema.experiment import parse_model
-from namexp.schema.training import LossConfig, OptimizerConfig, SchedulerConfig
 from namexp.tasks.capture import CaptureTask
+from tests.unit.callbacks.conftest import two_submodels
 
 NAMES = ("small", "large")
 
@@ -24,21 +22,7 @@ NAMES = ("small", "large")
 @pytest.fixture(scope="module")
 def task() -> CaptureTask:
     """A real task with two submodels."""
-    plan = parse_model(
-        {
-            "kind": "packed_wavenet", "channels": [1, 2], "submodels": None, "head_scale": 0.5,
-            "layer_arrays": [
-                {"kernel_sizes": 2, "dilations": [1], "activation": "Tanh",
-                 "head": {"kernel_size": 1, "bias": True}}
-            ],
-        }
-    )  # fmt: skip
-    return CaptureTask(
-        build_network(plan, seed=0),
-        loss=LossConfig(1.0, 0.0, 0.0, 0.0, 0.0, 0.85, 0.0, 0.85, "mse"),
-        optimizer=OptimizerConfig("SGD", 0.1, 0.0, {}),
-        scheduler=SchedulerConfig(None, {}, "epoch", "val_loss"),
-    )
+    return two_submodels([1])
 
 
 class Weights:

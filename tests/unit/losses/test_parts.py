@@ -70,7 +70,8 @@ def test_a_perfect_prediction_has_no_gradient(name: str) -> None:
     value = _in_parts(LOSSES[name][1], prediction, target, [4, 4])
     value.backward()
     assert value.item() == 0.0
-    assert torch.equal(prediction.grad, torch.zeros_like(target))  # type: ignore[arg-type]
+    assert prediction.grad is not None
+    assert torch.equal(prediction.grad, torch.zeros_like(target))
 
 
 def test_a_batch_of_silence_has_no_esr() -> None:

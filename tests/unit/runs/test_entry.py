@@ -60,11 +60,16 @@ def test_what_cannot_be_asked_leaves_a_run_as_it_was_but_not_what_fails_later(ru
     with pytest.raises(UserError), entered(run, resume=True):
         raise UserError("no such thing")
     assert run.status.read_bytes() == before
-    with pytest.raises(UserError), entered(run, resume=True) as entry:  # noqa: PT012
-        entry.begun = True
-        raise UserError("it has diverged")
+    with pytest.raises(UserError):
+        _diverge(run)
     status = read_json(run.status)
     assert (status["state"], status["error"]) == ("failed", "it has diverged")
+
+
+def _diverge(run: RunLayout) -> None:
+    with entered(run, resume=True) as entry:
+        entry.begun = True
+        raise UserError("it has diverged")
 
 
 def test_told_to_stop(run: RunLayout) -> None:
