@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,9 +45,14 @@ def is_as_asked(run: RunLayout, resolved: Mapping[str, Any]) -> bool:
         raise UserError(
             f"{run.root}: holds another training (they differ in {place}); choose another hydra.run.dir."
         )
-    longer = resolved["trainer"]["max_epochs"] > stored["trainer"]["max_epochs"]
+    longer = any(_limit(resolved, name) > _limit(stored, name) for name in ("max_epochs", "max_steps"))
     # the same names are taken for the same content; others are looked into
     return is_done(run) and not longer and difference(_files(stored), _files(resolved)) is None
+
+
+def _limit(config: Mapping[str, Any], name: str) -> float:
+    value = config["trainer"][name]
+    return math.inf if value is None else float(value)
 
 
 def _files(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,13 +83,13 @@ class SweepRecord(Callback):
             )
         SweepRecord.started = sweep.root
         sweep.interrupted.unlink(missing_ok=True)
-        if runs_in_workers(config):
+        if runs_in_workers(config.hydra.launcher):
             _let_workers_finish(sweep)
 
 
-def runs_in_workers(config: DictConfig) -> bool:
-    """Whether jobs run in processes that end with the one that waits for them."""
-    return bool(config.hydra.launcher._target_.endswith("JoblibLauncher"))
+def runs_in_workers(launcher: Any) -> bool:
+    """Whether this launcher's jobs run in processes that end with the one that waits for them."""
+    return bool(launcher._target_.endswith("JoblibLauncher"))
 
 
 def _let_workers_finish(sweep: SweepLayout) -> None:

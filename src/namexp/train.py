@@ -26,7 +26,7 @@ from namexp.runs.sweep import DONE, MISSING, RUNNING, Job, SweepLayout, is_searc
 from namexp.schema.composition import explain
 from namexp.schema.experiment import parse_experiment, resolved_config
 from namexp.schema.resuming import AUTO, continued_config, resume_argument, stored_config
-from namexp.sweeping import NOT_A_RUN, InterruptedSweepError, SweepRecord, SweepRefused
+from namexp.sweeping import NOT_A_RUN, InterruptedSweepError, SweepRecord, SweepRefused, runs_in_workers
 
 _failure: BaseException | None = None
 
@@ -47,7 +47,7 @@ def _job(cfg: DictConfig) -> None:
         record_failure(RunLayout(run_dir), error)
         with (run_dir / "train.log").open("a", encoding="utf-8") as log:
             traceback.print_exception(error, file=log)
-        if in_sweep and isinstance(error, KeyboardInterrupt) and "Joblib" in context.launcher._target_:
+        if in_sweep and isinstance(error, KeyboardInterrupt) and runs_in_workers(context.launcher):
             raise InterruptedSweepError from None
         if in_sweep:
             raise
