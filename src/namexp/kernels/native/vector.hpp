@@ -1,0 +1,117 @@
+// Vectors of floats as wide as the machine's registers, and the functions that the kernels need.
+//
+// The types are the vector extensions of GCC and Clang, so that the same text serves AVX-512, AVX2,
+// NEON and anything else; only the width and the number of registers are chosen by the machine.
+
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#if defined(__AVX512F__)
+#define NAMEXP_LANES 16
+#define NAMEXP_ACCUMULATORS 24  // of 32 registers
+#elif defined(__AVX__)
+#define NAMEXP_LANES 8
+#define NAMEXP_ACCUMULATORS 12  // of 16
+#elif defined(__aarch64__)
+#define NAMEXP_LANES 4
+#define NAMEXP_ACCUMULATORS 24  // of 32
+#else
+#define NAMEXP_LANES 4
+#define NAMEXP_ACCUMULATORS 12
+#endif
+
+#define INLINE inline __attribute__((always_inline))
+#define INLINED __attribute__((always_inline))  // of a lambda
+
+namespace namexp {
+
+using i64 = std::int64_t;
+
+constexpr int W = NAMEXP_LANES;  // lanes of a vector
+constexpr int ACCUMULATORS = NAMEXP_ACCUMULATORS;  // registers that a tile may sum in
+
+typedef float V __attribute__((vector_size(4 * W)));
+typedef std::int32_t VI __attribute__((vector_size(4 * W)));
+
+INLINE V splat(float x) { return x - V{}; }
+
+INLINE VI splat_int(std::int32_t x) { return x - VI{}; }
+
+INLINE V load(const float* p) {
+  V v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+
+INLINE void store(float* p, V v) { std::memcpy(p, &v, sizeof v); }
+
+INLINE VI bits(V x) { return (VI)x; }
+
+INLINE V floats(VI x) { return (V)x; }
+
+INLINE V select(VI mask, V yes, V no) { return floats((mask & bits(yes)) | (~mask & bits(no))); }
+
+INLINE V maximum(V a, V b) { return select(a > b, a, b); }
+
+INLINE V minimum(V a, V b) { return select(a < b, a, b); }
+
+INLINE V absolute(V x) { return floats(bits(x) & splat_int(0x7fffffff)); }
+
+INLINE V with_sign_of(V magnitude, V sign) {
+  return floats(bits(magnitude) | (bits(sign) & splat_int(-0x7fffffff - 1)));
+}
+
+INLINE float sum(V v) {  // in a fixed order
+  float lanes[W];
+  std::memcpy(lanes, &v, sizeof v);
+  for (int half = W / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
+  return lanes[0];
+}
+
+// e^x = 2^n e^r with |r| <= ln(2) / 2; e^r - 1 by its series, whose rest is below 6e-9.
+INLINE V expm1_reduced(V x, V& power) {
+  const V shift = splat(12582912.0f);  // 1.5 * 2^23: the sum's last bits are the rounded integer
+  const V shifted = x * splat(1.44269504f) + shift;
+  const V n = shifted - shift;
+  power = floats((bits(shifted) - bits(shift) + splat_int(127)) << 23);
+  const V r = (x - n * splat(0.693145752f)) - n * splat(1.42860677e-6f);
+  V p = splat(1.0f / 5040.0f);
+  p = p * r + splat(1.0f / 720.0f);
+  p = p * r + splat(1.0f / 120.0f);
+  p = p * r + splat(1.0f / 24.0f);
+  p = p * r + splat(1.0f / 6.0f);
+  p = p * r + splat(0.5f);
+  return p * r * r + r;
+}
+
+// Both for arguments within the range of float: |x| <= 87.
+INLINE V exponential(V x) {
+  V power;
+  const V rest = expm1_reduced(x, power);
+  return power * rest + power;
+}
+
+INLINE V exponential_minus_one(V x) {
+  V power;
+  const V rest = expm1_reduced(x, power);
+  return power * rest + (power - splat(1.0f));
+}
+
+INLINE V clamped(V x, float low, float high) {  // keeps NaN, as torch's clamp does
+  const V above = select(x < splat(low), splat(low), x);
+  return select(above > splat(high), splat(high), above);
+}
+
+INLINE V hyperbolic_tangent(V x) {
+  const V e = exponential_minus_one(clamped(absolute(x), 0.0f, 10.0f) * splat(2.0f));
+  return with_sign_of(e / (e + splat(2.0f)), x);
+}
+
+INLINE V logistic(V x) {
+  return splat(1.0f) / (splat(1.0f) + exponential(-clamped(x, -87.0f, 87.0f)));
+}
+
+}  // namespace namexp
