@@ -40,7 +40,7 @@ FLAGS = (
 COMPILE_SECONDS = 300  # a compiler that needs longer has hung
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """A kernel cannot be had; the message says why, in one line."""
 
 
@@ -51,14 +51,14 @@ class Compiler:
         """Ask it what it is.
 
         Raises:
-            Unavailable: it cannot be run, or knows no flag for this machine.
+            UnavailableError: it cannot be run, or knows no flag for this machine.
         """
         self.command = command
         version = _output([*command, "--version"])
         for native in ("-march=native", "-mcpu=native"):  # the second is Clang's on ARM
             try:
                 macros = _output([*command, native, "-dM", "-E", "-x", "c++", "/dev/null"])
-            except Unavailable as error:
+            except UnavailableError as error:
                 refused = error
                 continue
             self.flags = (*FLAGS, native)
@@ -71,7 +71,7 @@ class Compiler:
         """Write the shared ``library``; a reader sees all of it or nothing.
 
         Raises:
-            Unavailable: the compiler refuses.
+            UnavailableError: the compiler refuses.
         """
         with tempfile.TemporaryDirectory(dir=library.parent) as folder:
             text, built = Path(folder, "kernel.cpp"), Path(folder, "kernel.so")
@@ -87,7 +87,7 @@ def load(sources: dict[str, str]) -> list[ctypes.CDLL]:
         sources: text by what it is for, in a few words.
 
     Raises:
-        Unavailable: there is no compiler, it fails, or kernels are switched off.
+        UnavailableError: there is no compiler, it fails, or kernels are switched off.
     """
     libraries = {text: _library_file(text) for text in sources.values()}
     missing = {what: text for what, text in sources.items() if not libraries[text].exists()}
@@ -117,7 +117,7 @@ def _load(library: Path) -> ctypes.CDLL:
     try:
         return ctypes.CDLL(str(library))
     except OSError as error:
-        raise Unavailable(f"the compiled kernel {library} cannot be loaded ({one_line(error)})") from None
+        raise UnavailableError(f"the compiled kernel {library} cannot be loaded ({one_line(error)})") from None
 
 
 def switched_off() -> bool:
@@ -129,24 +129,24 @@ def _compiler() -> Compiler:
     """The compiler named by CXX, or the first that is on the PATH.
 
     Raises:
-        Unavailable: there is none.
+        UnavailableError: there is none.
     """
     if switched_off():
-        raise Unavailable("NAMEXP_KERNELS is off")
+        raise UnavailableError("NAMEXP_KERNELS is off")
     return _compiler_of(os.environ.get("CXX", ""), os.environ.get("PATH", ""))
 
 
 @cache
 def _compiler_of(named: str, path: str) -> Compiler:
     if os.name == "nt":
-        raise Unavailable("kernels are not compiled on Windows")
+        raise UnavailableError("kernels are not compiled on Windows")
     candidates = [shlex.split(named)] if named else [["c++"], ["g++"], ["clang++"]]
     for command in candidates:
         program = shutil.which(command[0], path=path)
         if program:
             return Compiler((program, *command[1:]))
     names = named or "c++, g++, clang++"
-    raise Unavailable(f"no C++ compiler was found ({names}); install g++ or clang++")
+    raise UnavailableError(f"no C++ compiler was found ({names}); install g++ or clang++")
 
 
 @cache
@@ -179,14 +179,14 @@ def _output(command: list[str]) -> str:
     """What ``command`` prints.
 
     Raises:
-        Unavailable: it fails, with its first line of complaint.
+        UnavailableError: it fails, with its first line of complaint.
     """
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_SECONDS, check=True)
     except subprocess.CalledProcessError as error:
         lines = error.stderr.splitlines()
         complaint = next((line for line in lines if "error" in line), lines[-1] if lines else str(error))
-        raise Unavailable(f"{command[0]} failed: {complaint.strip()}") from None
+        raise UnavailableError(f"{command[0]} failed: {complaint.strip()}") from None
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(f"{command[0]} failed: {one_line(error)}") from None
+        raise UnavailableError(f"{command[0]} failed: {one_line(error)}") from None
     return done.stdout

@@ -24,6 +24,7 @@
 
 #define INLINE inline __attribute__((always_inline))
 #define INLINED __attribute__((always_inline))  // of a lambda
+#define OUTLINE __attribute__((noinline))       // a stage that a profile shows by its name
 
 namespace namexp {
 

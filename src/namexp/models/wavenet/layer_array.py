@@ -5,11 +5,12 @@ Letters: B batch, C channels, D condition size, H head channels, L samples, R re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from torch import Tensor, nn
 
+from namexp.kernels.layer_array import ArrayInputs, layer_arrays
 from namexp.models.wavenet.layer import Layer
 from namexp.schema.wavenet import LayerArraySpec
 
@@ -42,7 +43,7 @@ class LayerArray(nn.Module):
     def forward(
         self, x: Tensor, condition: Tensor, head_input: Tensor | None, *, residual: bool = True
     ) -> tuple[Tensor | None, Tensor]:
-        """Compute the residual output and the head output.
+        """Compute the residual output and the head output with torch's own operations.
 
         Args:
             x: (B, input_size, L).
@@ -72,3 +73,26 @@ class LayerArray(nn.Module):
         for layer in self._layers():
             yield from layer.convs()
         yield self.head_rechannel
+
+    def inputs(
+        self, x: Tensor, condition: Tensor, head_input: Tensor | None, *, residual: bool
+    ) -> ArrayInputs:
+        """The arguments of ``forward`` with all that they are computed with."""
+        parameters = [p for conv in self.convs() for p in (conv.weight, conv.bias) if p is not None]
+        return ArrayInputs(self._spec, tuple(parameters), x, condition, head_input, residual)
+
+
+def compute_side_by_side(
+    arrays: Sequence[LayerArray],
+    xs: Sequence[Tensor],
+    condition: Tensor,
+    head_inputs: Sequence[Tensor | None],
+    *,
+    residual: bool,
+) -> list[tuple[Tensor | None, Tensor]]:
+    """``forward`` of several arrays that do not depend on each other, by the fastest way there is."""
+    own = list(zip(arrays, xs, head_inputs, strict=True))
+    fast = layer_arrays([array.inputs(x, condition, head, residual=residual) for array, x, head in own])
+    if fast is not None:
+        return fast
+    return [array(x, condition, head, residual=residual) for array, x, head in own]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from namexp.models.network import Network
-from namexp.models.wavenet.wavenet import WaveNet
+from namexp.models.wavenet.wavenet import WaveNet, transform_side_by_side
 from namexp.schema.activation import ActivationSpec
 from namexp.schema.packing import Submodel, check_pack
 from namexp.schema.wavenet import HeadSpec, LayerArraySpec, WaveNetSpec
@@ -58,7 +58,7 @@ class PackedWaveNet(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, L) to (B, S, L - R + 1)."""
-        return torch.cat([wavenet(x) for wavenet in self.submodels], dim=1)
+        return torch.cat(transform_side_by_side(self.wavenets(), x[:, None], x[:, None]), dim=1)
 
     def row_parameters(self, row: int) -> list[nn.Parameter]:
         """The parameters of submodel ``row``."""

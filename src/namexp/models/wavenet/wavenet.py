@@ -6,14 +6,14 @@ Letters: B batch, L samples, R receptive field, D condition size.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from namexp.models.network import Network
-from namexp.models.wavenet.layer_array import LayerArray
+from namexp.models.wavenet.layer_array import LayerArray, compute_side_by_side
 from namexp.models.wavenet.top_head import TopHead
 from namexp.schema.wavenet import WaveNetSpec
 
@@ -47,12 +47,13 @@ class WaveNet(Network):
         """Its description, with head scale and learned slopes as they are now."""
         return replace(
             self._spec,
-            layer_arrays=tuple(array.spec for array in self._arrays()),
+            layer_arrays=tuple(array.spec for array in self.arrays()),
             head_scale=self.head_scale,
             condition_dsp=self.condition_dsp.spec if self.condition_dsp is not None else None,
         )
 
-    def _arrays(self) -> list[LayerArray]:
+    def arrays(self) -> list[LayerArray]:
+        """Its layer arrays, in the order of computation."""
         return [array for array in self.layer_arrays if isinstance(array, LayerArray)]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -70,20 +71,14 @@ class WaveNet(Network):
 
     def transform(self, x: Tensor, condition: Tensor) -> Tensor:
         """(B, 1, L) and a condition aligned with its end to (B, out_channels, ...)."""
-        out: Tensor | None = x[..., -condition.shape[-1] :]
-        head: Tensor | None = None
-        last = len(self.layer_arrays) - 1
-        for i, array in enumerate(self.layer_arrays):
-            out, head = array(out, condition, head, residual=i < last)
-        assert head is not None, "a WaveNet has at least one layer array"
-        head = self.head_scale * head
-        return head if self.head is None else self.head(head)
+        (output,) = transform_side_by_side([self], x, condition)
+        return output
 
     # --- weights in the order of a file ---------------------------------------------------------
 
     def convs(self) -> Iterator[nn.Conv1d]:
         """Its convolutions in the order of a file's weights, without those of the condition."""
-        for array in self._arrays():
+        for array in self.arrays():
             yield from array.convs()
         if self.head is not None:
             yield from self.head.file_convs()
@@ -97,7 +92,7 @@ class WaveNet(Network):
 
     def head_parameters(self) -> list[nn.Parameter]:
         """Of the last array's head, whose output ``head_scale`` multiplies."""
-        return list(self._arrays()[-1].head_rechannel.parameters())
+        return list(self.arrays()[-1].head_rechannel.parameters())
 
     @torch.no_grad()
     def export_weights(self) -> Tensor:
@@ -127,3 +122,30 @@ class WaveNet(Network):
         as_float32 = torch.tensor(self.head_scale, dtype=torch.float32).item()
         if scale not in (self.head_scale, as_float32):
             self.head_scale = scale
+
+
+def transform_side_by_side(wavenets: Sequence[WaveNet], x: Tensor, condition: Tensor) -> list[Tensor]:
+    """``transform`` of WaveNets of one structure that share nothing but their input.
+
+    Args:
+        wavenets: with equally many layer arrays.
+        x: (B, 1, L).
+        condition: (B, D, up to L), aligned with its end.
+
+    Returns:
+        (B, out_channels, ...) of each.
+    """
+    outs = [x[..., -condition.shape[-1] :]] * len(wavenets)
+    heads: list[Tensor | None] = [None] * len(wavenets)
+    stacks = list(zip(*(wavenet.arrays() for wavenet in wavenets), strict=True))
+    for i, arrays in enumerate(stacks):
+        residual = i + 1 < len(stacks)
+        computed = compute_side_by_side(arrays, outs, condition, heads, residual=residual)
+        outs = [out for out, _ in computed if out is not None]
+        heads = [head for _, head in computed]
+    outputs = []
+    for wavenet, head in zip(wavenets, heads, strict=True):
+        assert head is not None, "a WaveNet has at least one layer array"
+        scaled = wavenet.head_scale * head
+        outputs.append(scaled if wavenet.head is None else wavenet.head(scaled))
+    return outputs
