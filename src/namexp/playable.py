@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from namexp.errors import UserError
 from namexp.models.container import Container
 from namexp.models.network import Network
-from namexp.models.streaming import play
+from namexp.models.streaming import play, player
 from namexp.models.wavenet import PackedWaveNet, SlimmableWaveNet
 from namexp.nam.model import read_nam
 from namexp.runs.layout import RunLayout
@@ -56,6 +57,22 @@ class Playable:
     def play(self, samples: Tensor) -> Tensor:
         """(L,) samples from silence to (S, L)."""
         return play(self.network, samples[None])[0] * self.level
+
+    def player(self) -> Callable[[Tensor], Tensor]:
+        """What plays audio that comes in blocks: (L,) samples to (S, L), each time the next ones."""
+        blocks = player(self.network, 1)
+        return lambda samples: blocks.advance(samples[None])[0] * self.level
+
+    def at_size(self, index: int) -> Playable:
+        """Only the size ``index``, which costs no more than it must."""
+        network: Network = self.network
+        if isinstance(network, Container):
+            network = network.networks()[index]
+        elif isinstance(network, PackedWaveNet):
+            network = network.wavenets()[index]
+        elif isinstance(network, SlimmableWaveNet):
+            network = network.slimmed(index)
+        return replace(self, network=network.eval())
 
 
 def load_playable(path: Path) -> Playable:

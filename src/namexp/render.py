@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from namexp.door import guarded
+
+if TYPE_CHECKING:
+    from namexp.audio.wav import Samples, WavReader
+    from namexp.playable import Playable
 
 
 def _arguments() -> argparse.Namespace:
@@ -25,25 +31,44 @@ def _arguments() -> argparse.Namespace:
 
 
 def _render(arguments: argparse.Namespace) -> None:
-    import torch
+    import logging
 
-    from namexp.audio.wav import read_wav, write_wav
+    from namexp.audio.wav import open_wav, write_wav_blocks
     from namexp.errors import UserError
     from namexp.playable import load_playable
 
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # notices, on stderr
     playable = load_playable(arguments.model)
-    row = -1 if arguments.slim is None else playable.selected(arguments.slim)
-    recording = read_wav(arguments.input)
-    if playable.sample_rate and playable.sample_rate != recording.sample_rate:
-        raise UserError(
-            f"{arguments.input}: is recorded at {recording.sample_rate} Hz and the model runs at "
-            f"{playable.sample_rate:g} Hz; convert the recording to the model's rate."
+    row = playable.num_sizes - 1 if arguments.slim is None else playable.selected(arguments.slim)
+    with open_wav(arguments.input) as wav:
+        if playable.sample_rate and playable.sample_rate != wav.sample_rate:
+            raise UserError(
+                f"{arguments.input}: is recorded at {wav.sample_rate} Hz and the model runs at "
+                f"{playable.sample_rate:g} Hz; convert the recording to the model's rate."
+            )
+        write_wav_blocks(
+            arguments.output, _played(playable.at_size(row), wav, arguments.model), wav.sample_rate
         )
-    played = playable.play(torch.from_numpy(recording.samples))[row]
-    if not torch.isfinite(played).all():
-        raise UserError(f"{arguments.model}: its output is not finite; the model is broken.")
-    write_wav(arguments.output, played.numpy(), recording.sample_rate)
-    print(f"{arguments.output}: {len(recording.samples)} samples at {recording.sample_rate} Hz")
+        print(f"{arguments.output}: {wav.num_samples} samples at {wav.sample_rate} Hz")
+
+
+def _played(playable: Playable, wav: WavReader, model: Path) -> Iterator[Samples]:
+    """The output, block by block, so that a recording of any length fits into memory."""
+    import torch
+    from tqdm import tqdm
+
+    from namexp.errors import UserError
+
+    player = playable.player()
+    total = wav.num_samples / wav.sample_rate
+    form = "{desc} {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s of audio, {remaining} left"
+    with tqdm(total=total, desc="rendering", delay=1.0, leave=False, bar_format=form) as bar:
+        for block in wav.blocks():
+            played = player(torch.from_numpy(block))[-1]  # a container in a container plays its best
+            if not torch.isfinite(played).all():
+                raise UserError(f"{model}: its output is not finite; the model is broken.")
+            bar.update(block.size / wav.sample_rate)
+            yield played.numpy()
 
 
 def main() -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +26,9 @@ class Recording(NamedTuple):
     sample_rate: int
 
 
+BLOCK = 1 << 20  # samples read at a time
+
+
 def read_wav(path: Path | str) -> Recording:
     """Read a mono file of any format that libsndfile knows (PCM 8 to 32, float, FLAC, ...).
 
@@ -32,33 +37,89 @@ def read_wav(path: Path | str) -> Recording:
     Raises:
         UserError: missing, not audio, not mono, empty, or with samples that are not finite.
     """
+    with open_wav(path) as wav:
+        return Recording(np.concatenate(list(wav.blocks())), wav.sample_rate)
+
+
+@contextmanager
+def open_wav(path: Path | str) -> Iterator[WavReader]:
+    """Open what ``read_wav`` reads, to read it in blocks.
+
+    Raises:
+        UserError: as ``read_wav``; samples that are not finite only when their block is read.
+    """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such file.")
     try:
-        samples, sample_rate = soundfile.read(path, dtype="float64", always_2d=True)
+        file = soundfile.SoundFile(path)
     except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
-        raise UserError(f"{path}: not an audio file that can be read: {error}") from None
-    if samples.shape[1] != 1:
-        raise UserError(
-            f"{path}: has {samples.shape[1]} channels and must have 1; export the recording as mono."
-        )
-    if samples.shape[0] == 0:
-        raise UserError(f"{path}: holds no samples.")
-    with np.errstate(over="ignore"):  # a double beyond float32 becomes inf and is refused below
-        mono = samples[:, 0].astype(np.float32)
-    if not np.isfinite(mono).all():
-        bad = int(np.flatnonzero(~np.isfinite(mono))[0])
-        raise UserError(f"{path}: sample {bad} is {mono[bad]}; the file is damaged, record it again.")
-    return Recording(mono, sample_rate)
+        raise _unreadable(path, error) from None
+    with file:
+        if file.channels != 1:
+            raise UserError(
+                f"{path}: has {file.channels} channels and must have 1; export the recording as mono."
+            )
+        if file.frames == 0:
+            raise UserError(f"{path}: holds no samples.")
+        yield WavReader(path, file)
+
+
+class WavReader:
+    """An open mono recording."""
+
+    def __init__(self, path: Path, file: soundfile.SoundFile) -> None:
+        self._path, self._file = path, file
+        self.sample_rate: int = file.samplerate
+        self.num_samples: int = file.frames
+
+    def blocks(self, size: int = BLOCK) -> Iterator[Samples]:
+        """(up to size,) float32 samples at a time, to the end.
+
+        Raises:
+            UserError: the file is damaged or has samples that are not finite.
+        """
+        start = 0
+        while start < self.num_samples:
+            try:
+                block = self._file.read(size, dtype="float64")
+            except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
+                raise _unreadable(self._path, error) from None
+            if block.size == 0:
+                break
+            with np.errstate(over="ignore"):  # a double beyond float32 becomes inf and is refused below
+                mono = block.astype(np.float32)
+            if not np.isfinite(mono).all():
+                bad = int(np.flatnonzero(~np.isfinite(mono))[0])
+                place = f"sample {start + bad} is {mono[bad]}"
+                raise UserError(f"{self._path}: {place}; the file is damaged, record it again.")
+            start += mono.size
+            yield mono
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path}: not an audio file that can be read: {error}")
 
 
 def write_wav(path: Path | str, samples: Samples, sample_rate: int) -> None:
     """Write (L,) samples as 32-bit float WAV, under a temporary name first."""
-    write_atomically(
-        Path(path),
-        lambda temporary: soundfile.write(temporary, samples, sample_rate, subtype="FLOAT", format="WAV"),
-    )
+    write_wav_blocks(path, [samples], sample_rate)
+
+
+def write_wav_blocks(path: Path | str, blocks: Iterable[Samples], sample_rate: int) -> None:
+    """Write blocks of samples, one after the other, as ``write_wav`` does.
+
+    Whatever ``blocks`` raises goes on; ``path`` is then as it was.
+    """
+
+    def write(temporary: Path) -> None:
+        with soundfile.SoundFile(
+            temporary, "w", samplerate=sample_rate, channels=1, subtype="FLOAT", format="WAV"
+        ) as file:
+            for block in blocks:
+                file.write(block)
+
+    write_atomically(Path(path), write)
 
 
 def write_flac(path: Path | str, samples: Samples, sample_rate: int, *, bits: int = 24) -> None:

@@ -117,7 +117,9 @@ def _load(library: Path) -> ctypes.CDLL:
     try:
         return ctypes.CDLL(str(library))
     except OSError as error:
-        raise UnavailableError(f"the compiled kernel {library} cannot be loaded ({one_line(error)})") from None
+        raise UnavailableError(
+            f"the compiled kernel {library} cannot be loaded ({one_line(error)})"
+        ) from None
 
 
 def switched_off() -> bool:

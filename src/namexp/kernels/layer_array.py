@@ -61,7 +61,7 @@ def why_not(spec: LayerArraySpec) -> str | None:
                 return f"{activation.type} is learned"
             if activation.type == "LeakyReLU" and activation.get("negative_slope") < 0:
                 return "the LeakyReLU has a negative slope below 0"
-    widest = max(spec.channels, 2 * spec.bottleneck, spec.head_in_channels, spec.input_size)
+    widest = max(spec.channels, spec.bottleneck, spec.head_in_channels, spec.input_size)
     if widest > MAX_WIDTH:
         return f"{widest} channels are more than {MAX_WIDTH}"
     return None
@@ -329,7 +329,8 @@ class _Work:
 
     def __init__(self, kernel: Kernel, residual: bool, tensors: Sequence[Tensor | None]) -> None:
         x, condition, head_input, *parameters = tensors
-        assert x is not None and condition is not None
+        assert x is not None
+        assert condition is not None
         self.kernel, self.residual = kernel, residual
         self.x, self.condition, self.head_input, self.parameters = x, condition, head_input, parameters
         spec = kernel.spec
@@ -380,9 +381,7 @@ class _Work:
         self.call.head = self._signal(head)
         return head
 
-    def allocate_gradients(
-        self, g_out: Tensor | None, g_head: Tensor | None, wanted: Sequence[bool]
-    ) -> None:
+    def allocate_gradients(self, g_out: Tensor | None, g_head: Tensor | None, wanted: Sequence[bool]) -> None:
         self.call.g_out = self._signal(g_out)
         self.call.g_head = self._signal(g_head)
         self.g_signals: list[Tensor | None] = [None, None, None]

@@ -6,14 +6,23 @@ import hashlib
 import re
 import struct
 import wave
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
-from namexp.audio.wav import flac_bytes, read_wav, sha256_of, write_flac, write_wav
+from namexp.audio.wav import (
+    Samples,
+    flac_bytes,
+    open_wav,
+    read_wav,
+    sha256_of,
+    write_flac,
+    write_wav,
+    write_wav_blocks,
+)
 from namexp.errors import UserError
 
 FLOATS = np.array([0.0, 1.5, -2.25, 1e-7, 0.1, -1.0], dtype=np.float32)  # also beyond full scale
@@ -135,20 +144,39 @@ def test_written_as_32_bit_float_of_the_same_length_and_rate(tmp_path: Path) -> 
     assert [p.name for p in path.parent.iterdir()] == ["out.wav"]
 
 
-def test_a_write_that_fails_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_write_that_fails_leaves_the_old_file_alone(tmp_path: Path) -> None:
     path = tmp_path / "out.wav"
     write_wav(path, FLOATS, 48000)
     before = path.read_bytes()
 
-    def full_disk(file: Any, *_: Any, **__: Any) -> None:
-        Path(file).write_bytes(b"RIFFhalf")
+    def half() -> Iterator[Samples]:
+        yield FLOATS
         raise OSError("no space left")
 
-    monkeypatch.setattr(soundfile, "write", full_disk)
     with pytest.raises(OSError, match="no space left"):
-        write_wav(path, FLOATS[:2], 48000)
+        write_wav_blocks(path, half(), 48000)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["out.wav"]
+
+
+def test_a_recording_is_read_in_blocks(tmp_path: Path) -> None:
+    write_wav_blocks(tmp_path / "x.wav", [FLOATS[:1], FLOATS[1:]], 48000)
+    with open_wav(tmp_path / "x.wav") as wav:
+        assert (wav.sample_rate, wav.num_samples) == (48000, 6)
+        blocks = list(wav.blocks(4))
+    assert [block.size for block in blocks] == [4, 2]
+    assert np.array_equal(np.concatenate(blocks), FLOATS)
+
+
+def test_a_damaged_sample_is_named_by_its_place_in_the_file(tmp_path: Path) -> None:
+    damaged = FLOATS.copy()
+    damaged[4] = np.inf
+    write_wav(tmp_path / "x.wav", damaged, 48000)
+    with (
+        open_wav(tmp_path / "x.wav") as wav,
+        pytest.raises(UserError, match=r"x\.wav: sample 4 is inf"),
+    ):
+        list(wav.blocks(3))
 
 
 # --- identity -------------------------------------------------------------------------------------

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
 import torch
 
 from namexp.models.container import Container
 from namexp.models.conv_net import ConvNet
 from namexp.models.linear import Linear
 from namexp.models.lstm import Lstm
-from namexp.models.streaming import play
+from namexp.models.network import Network
+from namexp.models.streaming import play, player, respond
 from namexp.models.wavenet import WaveNet
 from namexp.schema.activation import ActivationSpec
 from namexp.schema.played import ConvNetSpec, LinearSpec, LstmSpec
@@ -103,3 +107,35 @@ def test_a_recurrent_condition_is_played_once_over_the_whole() -> None:
     padded = torch.nn.functional.pad(x, (30, 0))
     expected = net.transform(padded[:, None], lstm(padded))
     torch.testing.assert_close(whole, expected, rtol=0, atol=1e-13)
+
+
+def _recurrent_condition() -> WaveNet:
+    return WaveNet(wavenet(layers()), condition=Lstm(LstmSpec(1, 2, 1)))
+
+
+KINDS: dict[str, Callable[[], Network]] = {
+    "wavenet": lambda: WaveNet(wavenet(layers())),
+    "lstm": lambda: Lstm(LstmSpec(1, 3, 2)),
+    "container": lambda: Container([(0.5, WaveNet(wavenet(layers()))), (1.0, Lstm(LstmSpec(1, 2, 1)))]),
+    "recurrent condition": _recurrent_condition,
+    "nested container": lambda: Container([(1.0, Container([(1.0, WaveNet(wavenet(layers())))]))]),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_audio_in_blocks_is_played_as_a_whole(kind: str) -> None:
+    net = KINDS[kind]().double()
+    x = torch.randn(2, 400, dtype=torch.float64)
+    whole = play(net, x)
+    assert whole.shape == (2, len(net.row_suffixes), 400)
+    blocks = player(net, 2, chunk=50)
+    parts = [blocks.advance(part) for part in x.split([1, 3, 200, 70, 126], dim=-1)]
+    torch.testing.assert_close(torch.cat(parts, dim=-1), whole, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_chunks_side_by_side_are_in_order(threads: int) -> None:
+    torch.set_num_threads(threads)
+    net = WaveNet(wavenet(layers())).double()
+    x = torch.randn(2, 10 * 37 + 5 + 30, dtype=torch.float64)
+    torch.testing.assert_close(respond(net, x, chunk=37), net(x), rtol=0, atol=1e-13)
