@@ -32,6 +32,7 @@ class CaptureTask(pl.LightningModule):
         optimizer: OptimizerConfig,
         scheduler: SchedulerConfig,
         gradient_clip_norm: float | None = None,
+        scaled_gradients: bool = False,
         description: dict[str, Any] | None = None,
     ) -> None:
         """Put the network to work.
@@ -42,6 +43,7 @@ class CaptureTask(pl.LightningModule):
             optimizer: class and arguments.
             scheduler: class and arguments.
             gradient_clip_norm: greatest norm of each submodel's gradient; None: as it comes.
+            scaled_gradients: whether the precision multiplies the loss, as half precision does.
             description: plain values stored in every checkpoint, from which the network is rebuilt.
         """
         super().__init__()
@@ -49,7 +51,7 @@ class CaptureTask(pl.LightningModule):
         self.loss = CaptureLoss(loss)
         self._val_metric = VAL_LOSS_METRIC[loss.val_loss]
         self._optimizer, self._scheduler = optimizer, scheduler
-        self._clip = gradient_clip_norm
+        self._clip, self._scaled_gradients = gradient_clip_norm, scaled_gradients
         self._description = description or {}
         self._schedule: Any = None
         self._stored_schedule: dict[str, Any] | None = None
@@ -88,7 +90,8 @@ class CaptureTask(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimiser and, unless null, the scheduler of the config."""
-        optimizer = build_optimizer([p for p in self.parameters() if p.requires_grad], self._optimizer)
+        learning = [p for p in self.parameters() if p.requires_grad]
+        optimizer = build_optimizer(learning, self._optimizer, scaled_gradients=self._scaled_gradients)
         self._schedule = build_scheduler(optimizer, self._scheduler)
         return optimizer
 

@@ -13,19 +13,40 @@ from namexp.errors import UserError, one_line
 from namexp.schema.training import OptimizerConfig, SchedulerConfig
 
 
-def build_optimizer(parameters: Iterable[Parameter], config: OptimizerConfig) -> Optimizer:
-    """The optimiser of the config.
+def build_optimizer(
+    parameters: Iterable[Parameter], config: OptimizerConfig, *, scaled_gradients: bool = False
+) -> Optimizer:
+    """The optimiser of the config, as one fused pass over all parameters where torch has that.
+
+    Args:
+        parameters: what learns.
+        config: class and arguments.
+        scaled_gradients: a fused pass would undo the scale by itself, after they were clipped.
 
     Raises:
         UserError: torch does not take the options.
     """
+    parameters = list(parameters)
     arguments: dict[str, Any] = {"lr": config.lr, **config.options}
+    if not scaled_gradients and _fuses(config, parameters):
+        arguments["fused"] = True
     if config.name != "Rprop":  # the only one without weight decay
         arguments["weight_decay"] = config.weight_decay
     try:
         return getattr(torch.optim, config.name)(parameters, **arguments)
     except (TypeError, ValueError) as error:
         raise _refused("optimizer", config.name, config.options, error) from None
+
+
+def _fuses(config: OptimizerConfig, parameters: list[Parameter]) -> bool:
+    """Whether one pass over all parameters can do the step, unless the options choose a way."""
+    if not {"fused", "foreach", "capturable", "differentiable"}.isdisjoint(config.options):
+        return False
+    known = config.name in ("Adam", "AdamW", "SGD", "Adagrad")
+    on_gpu = any(p.device.type != "cpu" for p in parameters)  # torch has no fused Adagrad there
+    return (
+        known and not (on_gpu and config.name == "Adagrad") and all(map(torch.is_floating_point, parameters))
+    )
 
 
 def build_scheduler(optimizer: Optimizer, config: SchedulerConfig) -> Any:

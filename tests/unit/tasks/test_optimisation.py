@@ -12,7 +12,7 @@ from namexp.errors import UserError
 from namexp.models.wavenet import SlimmableWaveNet
 from namexp.schema.training import LossConfig, OptimizerConfig, SchedulerConfig
 from namexp.tasks.capture import CaptureTask
-from namexp.tasks.optimisation import check_optimisation
+from namexp.tasks.optimisation import build_optimizer, check_optimisation
 from tests.architectures import SLIMMABLE
 
 ADAM = OptimizerConfig("Adam", 0.01, 0.0, None)
@@ -41,6 +41,23 @@ def test_right_options_pass() -> None:
         OptimizerConfig("AdamW", 0.01, 0.1, {"betas": [0.8, 0.9]}),
         SchedulerConfig("CosineAnnealingLR", {"T_max": 10}, "epoch", "val_loss"),
     )
+
+
+@pytest.mark.parametrize(
+    ("config", "scaled", "expected"),
+    [
+        (ADAM, False, True),
+        (ADAM, True, None),  # its clipping would see scaled gradients
+        (OptimizerConfig("Adam", 0.01, 0.0, {"foreach": True}), False, None),
+        (OptimizerConfig("SGD", 0.01, 0.0, None), False, True),
+    ],
+)
+def test_the_step_is_fused_where_torch_can(
+    config: OptimizerConfig, scaled: bool, expected: bool | None
+) -> None:
+    parameters = [torch.nn.Parameter(torch.ones(3))]
+    optimizer = build_optimizer(parameters, config, scaled_gradients=scaled)
+    assert optimizer.param_groups[0]["fused"] is expected
 
 
 def test_boosting_holds_the_smaller_widths_through_real_steps(monkeypatch: pytest.MonkeyPatch) -> None:
