@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -34,9 +35,13 @@ def _batch(*, silent: tuple[int, ...] = ()) -> tuple[Tensor, Tensor]:
 
 
 def _in_parts(loss: Parts, prediction: Tensor, target: Tensor, cut: list[int]) -> Tensor:
-    sums = [loss.sums(p, t) for p, t in zip(prediction.split(cut), target.split(cut), strict=True)]
-    assert all(s.shape == (loss.num_sums,) for s in sums)
-    return loss.value(torch.stack(sums).sum(dim=0))
+    """As a second submodel; the first one is nothing to it."""
+    both = torch.stack([2 * prediction.detach(), prediction], dim=1)
+    sums = [loss.sums(p, t) for p, t in zip(both.split(cut), target.split(cut), strict=True)]
+    assert all(s.shape == (2, loss.num_sums) for s in sums)
+    values = loss.value(torch.stack(sums).sum(dim=0))
+    assert values.shape == (2,)
+    return values[1]
 
 
 @pytest.mark.parametrize("silent", [(), (0, 5), (0, 1, 2, 3)])
@@ -77,6 +82,15 @@ def test_a_perfect_prediction_has_no_gradient(name: str) -> None:
 def test_a_batch_of_silence_has_no_esr() -> None:
     prediction, target = _batch(silent=tuple(range(8)))
     assert _in_parts(parts.ESR, prediction, target, [4, 4]).item() == 0.0
+
+
+def test_shapes_that_do_not_agree_are_refused() -> None:
+    prediction, target = _batch()
+    for loss in (parts.MSE, parts.ESR, parts.DC, Mrstft().parts):
+        with pytest.raises(ValueError, match=re.escape("got (8, 1500) and (8, 1500)")):
+            loss.sums(prediction, target)
+        with pytest.raises(ValueError, match=re.escape("got (8, 1, 1500) and (8, 1499)")):
+            loss.sums(prediction[:, None], target[:, 1:])
 
 
 def test_every_term_of_every_submodel() -> None:
