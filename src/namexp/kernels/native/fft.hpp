@@ -119,9 +119,9 @@ struct Step<8> {
       d[l] = l + 4 < count ? a[l] - a[l + 4] : a[l];
     }
     dft4<false>(s);
-    const Complex one = d[1] + turned<false>(d[1]), three = turned<false>(d[3]) - d[3];
+    const Complex one = d[1] + turned<false>(d[1]), minus_three = d[3] - turned<false>(d[3]);
     const Complex even = d[0] + turned<false>(d[2]), apart = d[0] - turned<false>(d[2]);
-    const Complex odd = one + three, turn = turned<false>(one - three);
+    const Complex odd = one - minus_three, turn = turned<false>(one + minus_three);
     a[0] = s[0];
     a[2] = s[1];
     a[4] = s[2];
@@ -136,15 +136,15 @@ struct Step<8> {
     Complex s[4] = {a[0], a[2], a[4], a[6]}, d[4] = {a[1], a[3], a[5], a[7]};
     dft4<true>(s);
     dft4<true>(d);
-    const Complex one = d[1] + turned<true>(d[1]), three = turned<true>(d[3]) - d[3];
+    const Complex one = d[1] + turned<true>(d[1]), minus_three = d[3] - turned<true>(d[3]);
     a[0] = s[0] + d[0];
     a[4] = s[0] - d[0];
     a[1] = s[1] + one * ROOT;
     a[5] = s[1] - one * ROOT;
     a[2] = s[2] + turned<true>(d[2]);
     a[6] = s[2] - turned<true>(d[2]);
-    a[3] = s[3] + three * ROOT;
-    a[7] = s[3] - three * ROOT;
+    a[3] = s[3] - minus_three * ROOT;
+    a[7] = s[3] + minus_three * ROOT;
   }
 };
 
@@ -186,7 +186,7 @@ INLINE void join_range(float* z, int from, int to) {
 
 // The first forward step of a signal of which samples from `span` on are zero.
 template <int n, int span = n>
-__attribute__((noinline)) void split(float* z) {
+INLINE void split(float* z) {
   constexpr int m = n / radix_of(n), whole = span / m, rest = span % m;
   if constexpr (rest > 0) split_range<n, whole + 1>(z, 0, rest);
   split_range<n, whole>(z, rest, m);
@@ -194,30 +194,43 @@ __attribute__((noinline)) void split(float* z) {
 
 // The last inverse step of a signal of which samples from `span` on are not wanted.
 template <int n, int span = n>
-__attribute__((noinline)) void join(float* z) {
+INLINE void join(float* z) {
   constexpr int m = n / radix_of(n), whole = span / m, rest = span % m;
   if constexpr (rest > 0) join_range<n, whole + 1>(z, 0, rest);
   join_range<n, whole>(z, rest, m);
 }
 
+// Both for calls from several places: compiled once.
+template <int n, int span>
+__attribute__((noinline)) void split_signal(float* z) {
+  split<n, span>(z);
+}
+
+template <int n, int span>
+__attribute__((noinline)) void join_signal(float* z) {
+  join<n, span>(z);
+}
+
 // A whole transform of n in place: samples to bins at position_of.
 template <int n>
-void forward(float* z) {
-  if constexpr (n > 1) {
-    constexpr int RADIX = radix_of(n), m = n / RADIX;
-    split<n>(z);
-    for (int j = 0; j < RADIX; j++) forward<m>(at(z, j * m));
+__attribute__((noinline)) void forward(float* z) {
+  constexpr int RADIX = radix_of(n), m = n / RADIX;
+  split<n>(z);
+  for (int j = 0; j < RADIX && m > 1; j++) {
+    if constexpr (m == radix_of(m)) split<m>(at(z, j * m));  // the last step
+    else if constexpr (m > 1) forward<m>(at(z, j * m));
   }
 }
 
 // And back, times n.
 template <int n>
-void inverse(float* z) {
-  if constexpr (n > 1) {
-    constexpr int RADIX = radix_of(n), m = n / RADIX;
-    for (int j = 0; j < RADIX; j++) inverse<m>(at(z, j * m));
-    join<n>(z);
+__attribute__((noinline)) void inverse(float* z) {
+  constexpr int RADIX = radix_of(n), m = n / RADIX;
+  for (int j = 0; j < RADIX && m > 1; j++) {
+    if constexpr (m == radix_of(m)) join<m>(at(z, j * m));
+    else if constexpr (m > 1) inverse<m>(at(z, j * m));
   }
+  join<n>(z);
 }
 
 }  // namespace namexp
