@@ -1,9 +1,12 @@
 // Bins of two spectra compared, and the gradients of that.
 //
+// A frame of n real samples is transformed as n / 2 complex ones, even samples + i odd samples. Bins k
+// and n / 2 - k of the frame follow from bins k and n / 2 - k of that, and the other way round.
+//
 // With x and y the clamped magnitudes of prediction and target, and X the spectrum of the prediction:
 //   error     sum (y - x)^2          gradient with respect to X:   2 (x - y) X / x
 //   distance  sum |log x - log y|                                  sign(x - y) X / x^2
-// Both are real multiples of X, and zero where the clamp holds. What clamp and sign do at their edges
+// Both are real multiples of X, zero where the clamp holds. What clamp and sign do at their edges
 // is what torch does.
 
 #pragma once
@@ -80,19 +83,21 @@ struct Comparison {
   }
 };
 
-// Bin k and its mirror image n - k hold the spectra of both frames of a pair.
+// Where bins k and n - k of a complex transform of n are, and -i exp(-pi i k / n).
 struct Mirrored {
   int bin, image;
+  float turn[2];
 };
 
 // One block of bins that the first step of the transform leaves, or two that mirror each other.
 struct Group {
   std::vector<int> blocks;
   std::vector<Mirrored> bins;
-  std::vector<int> alone;  // those that are their own image
+  std::vector<Mirrored> middle;  // bin n / 2, its own image and so only one bin of the frame
 };
 
 // Block by block, so that transform, comparison and inverse transform of one find it in the cache.
+// The first bin of the first block is 0, and with it comes bin n of the frame.
 template <int n>
 const std::vector<Group>& groups() {
   static const std::vector<Group> all = [] {
@@ -106,8 +111,10 @@ const std::vector<Group>& groups() {
       if (mirrored != b) group.blocks.push_back(mirrored);
       for (int i = b * m; i < (b + 1) * m; i++) {
         const int k = bin_at[i], image = (n - k) % n;
-        if (image == k) group.alone.push_back(i);
-        if (mirrored != b || k <= image) group.bins.push_back({i, position_of(image, n)});
+        if (mirrored == b && k > image) continue;
+        const double angle = -PI * k / n;
+        const Mirrored bins{i, position_of(image, n), {float(std::sin(angle)), float(-std::cos(angle))}};
+        (2 * k == n ? group.middle : group.bins).push_back(bins);
       }
       result.push_back(group);
     }
@@ -116,13 +123,25 @@ const std::vector<Group>& groups() {
   return all;
 }
 
-struct Spectra {  // of both frames at one bin
+// Bins k and n / 2 - k of a frame, the second one's conjugate.
+struct Spectrum {
   Complex a, b;
 };
 
 // The window is halved before the transform: what is missing here.
-INLINE Spectra separated(Complex z, Complex image) {
-  return {{z.re + image.re, z.im - image.im}, {z.im + image.im, image.re - z.re}};
+INLINE Spectrum spectrum_of(const float* z, const Mirrored& bins) {
+  const Complex bin = load_complex(at(z, bins.bin)), image = load_complex(at(z, bins.image));
+  const Complex even{bin.re + image.re, bin.im - image.im};
+  const Complex odd = rotated<false>({bin.re - image.re, bin.im + image.im}, bins.turn);
+  return {even + odd, even - odd};
+}
+
+// The inverse transform of this is that of the frame's bins and of their mirror images.
+INLINE void store_spectrum(float* z, const Mirrored& bins, Spectrum x) {
+  const Complex even = x.a + x.b, odd = rotated<true>(x.a - x.b, bins.turn);
+  const Complex bin = even + odd, image = even - odd;
+  store_complex(at(z, bins.image), {image.re, -image.im});
+  store_complex(at(z, bins.bin), bin);  // the last one, which counts where both are the same
 }
 
 INLINE V power_of(Complex z) { return z.re * z.re + z.im * z.im; }
@@ -139,34 +158,21 @@ INLINE Factors compared(Complex spectrum, V y, float least, Terms& terms) {
   const V power = power_of(spectrum), x = clamped_magnitude(power, least);
   const V difference = x - y, inverse = splat(1.0f) / x;
   terms.add(x, y, difference);
-  const V half = splat(0.5f) * inverse * inverse;  // an image has the other half
+  const V half = splat(0.5f) * inverse * inverse;  // the bin's mirror image has the other half
   const V slope = difference > V{} ? half : -half;
   const auto clamps = power < splat(least);
   return {clamps ? V{} : difference * inverse, clamps | (difference == V{}) ? V{} : slope};
 }
 
-// The spectrum of two real signals, X times a and X times b of the frames, as one complex signal.
-INLINE void store_gradients(float* z, Mirrored bins, Spectra x, V a, V b) {
-  const Complex p{x.a.re * a, x.a.im * a}, q{x.b.re * b, x.b.im * b};
-  store_complex(at(z, bins.bin), {p.re - q.im, p.im + q.re});
-  store_complex(at(z, bins.image), {p.re + q.im, q.re - p.im});
-}
-
-// Bins of both frames against the target's magnitudes y. With gradients, z and q get those of error
-// and distance.
+// Two bins against the target's magnitudes y. With gradients, z and q get those of error and distance.
 template <bool gradients>
-INLINE void compare_bins(float* z, float* q, Mirrored bins, const float* y, float least, Terms& a,
+INLINE void compare_bins(float* z, float* q, const Mirrored& bins, const float* y, float least, Terms& a,
                          Terms& b) {
-  const Spectra x = separated(load_complex(at(z, bins.bin)), load_complex(at(z, bins.image)));
+  const Spectrum x = spectrum_of(z, bins);
   const Factors f = compared(x.a, load(y), least, a), g = compared(x.b, load(y + W), least, b);
   if (!gradients) return;
-  store_gradients(z, bins, x, f.error, g.error);
-  store_gradients(q, bins, x, f.distance, g.distance);
-}
-
-// A bin that is its own image gets the halves of both.
-inline void double_alone(const Group& group, float* z) {
-  for (int own : group.alone) store_complex(at(z, own), load_complex(at(z, own)) * 2.0f);
+  store_spectrum(z, bins, {x.a * f.error, x.b * g.error});
+  store_spectrum(q, bins, {x.a * f.distance, x.b * g.distance});
 }
 
 }  // namespace namexp

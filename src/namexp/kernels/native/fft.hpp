@@ -14,13 +14,16 @@
 
 namespace namexp {
 
+constexpr double PI = 3.14159265358979323846;
+
 struct Complex {
   V re, im;
 };
 
 INLINE Complex operator+(Complex a, Complex b) { return {a.re + b.re, a.im + b.im}; }
 INLINE Complex operator-(Complex a, Complex b) { return {a.re - b.re, a.im - b.im}; }
-INLINE Complex operator*(Complex a, float s) { return {a.re * splat(s), a.im * splat(s)}; }
+INLINE Complex operator*(Complex a, V s) { return {a.re * s, a.im * s}; }
+INLINE Complex operator*(Complex a, float s) { return a * splat(s); }
 
 template <class T>
 INLINE T* at(T* z, int i) {
@@ -70,7 +73,7 @@ struct Twiddles {
   Twiddles() {
     for (int k = 0; k < n / RADIX; k++)
       for (int j = 1; j < RADIX; j++) {
-        const double angle = -2 * 3.14159265358979323846 * j * k / n;
+        const double angle = -2 * PI * j * k / n;
         values[k][j - 1][0] = float(std::cos(angle));
         values[k][j - 1][1] = float(std::sin(angle));
       }

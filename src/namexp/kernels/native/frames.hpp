@@ -1,6 +1,4 @@
 // Frames of signals into the lanes of vectors, and back.
-//
-// Two frames in a row, a pair, are one complex signal: the first is its real part. A lane is a pair.
 
 #pragma once
 
@@ -15,78 +13,49 @@ namespace namexp {
 template <int n, int hop, int window>
 struct Resolution {
   static constexpr int N = n, HOP = hop, WINDOW = window;
+  static constexpr int HALF = n / 2;                     // complex samples: even ones and odd ones
   static constexpr int BINS = n / 2 + 1;
-  static constexpr int M = n / radix_of(n);              // bins of a block after the first step
   static constexpr int LEFT = (n - window) / 2;          // samples of a frame before its window
   static constexpr int SPAN = (window + W - 1) / W * W;  // samples of a window, whole vectors
-  static constexpr int REACH = SPAN + hop;               // of a pair
-  static_assert(2 * hop >= W, "pairs must not reach the same samples in one step");
-  static_assert(LEFT + REACH <= n, "a pair must lie within the borders of its first frame");
+  static_assert(hop >= W, "W samples of different frames must not be the same ones");
+  static_assert(LEFT + SPAN <= n, "the window must leave room for whole vectors");
 
   static i64 num_frames(i64 samples) { return samples / hop + 1; }
-  static i64 num_pairs(i64 samples) { return (num_frames(samples) + 1) / 2; }
-
-  // Whether the W samples of a pair from the i-th on are in both of its frames.
-  static bool inner(int i) { return i >= hop && i + W <= SPAN; }
 };
 
-// Where W pairs begin, and which of them have a second frame (1, else 0).
-template <class T>
+// Where W frames begin.
 struct Lanes {
-  T* pairs[W];
-  V second;
+  float* frames[W];
 };
 
-// W samples of each pair from the i-th on, windowed. Windows are halved here, so that the spectra of
-// the frames are sums and differences of bins.
-template <class R, bool inner>
-INLINE void gather_block(const Lanes<const float>& from, const float* window, int i, float* z) {
-  V rows[W];
-#pragma GCC unroll 16
-  for (int lane = 0; lane < W; lane++) rows[lane] = load(from.pairs[lane] + i);
-  transpose(rows);
-#pragma GCC unroll 16
-  for (int j = 0; j < W; j++) {
-    const int a = i + j, b = a - R::HOP;  // sample of the first frame, and of the second
-    if (inner || a < R::SPAN) store(at(z, a), rows[j] * splat(0.5f * window[a]));
-    if (inner || (b >= 0 && b < R::SPAN)) store(at(z, b) + W, rows[j] * splat(0.5f * window[b]));
-  }
-}
-
-template <class R, bool inner>
-INLINE void scatter_block(const float* z, const float* window, float scale, int i, const Lanes<float>& to) {
-  V rows[W];
-#pragma GCC unroll 16
-  for (int j = 0; j < W; j++) {
-    const int a = i + j, b = a - R::HOP;
-    rows[j] = V{};
-    if (inner || a < R::SPAN) rows[j] += load(at(z, a)) * splat(scale * window[a]);
-    if (inner || (b >= 0 && b < R::SPAN))
-      rows[j] += load(at(z, b) + W) * to.second * splat(scale * window[b]);
-  }
-  transpose(rows);
-#pragma GCC unroll 16
-  for (int lane = 0; lane < W; lane++) {
-    float* sample = to.pairs[lane] + i;
-    store(sample, load(sample) + rows[lane]);
-  }
-}
-
+// Windowed frames. The window is halved, so that spectra are sums and differences of bins.
 template <class R>
-__attribute__((noinline)) void gather(const Lanes<const float>& from, const float* window, float* z) {
-  for (int i = 0; i < R::REACH; i += W)
-    if (R::inner(i)) gather_block<R, true>(from, window, i, z);
-    else gather_block<R, false>(from, window, i, z);
+__attribute__((noinline)) void gather(const Lanes& from, const float* window, float* z) {
+  for (int i = 0; i < R::SPAN; i += W) {
+    V rows[W];
+#pragma GCC unroll 16
+    for (int lane = 0; lane < W; lane++) rows[lane] = load(from.frames[lane] + i);
+    transpose(rows);
+#pragma GCC unroll 16
+    for (int j = 0; j < W; j++) store(z + (i + j) * W, rows[j] * splat(0.5f * window[i + j]));
+  }
 }
 
-// The gradient of that, times 2 * scale, is added to the signals. Late samples come first: so each
-// sample of a signal gets what pairs give to it in the order of pairs.
+// Adds frames, windowed and times `scale`, to signals. Late samples come first: so each sample of a
+// signal gets what frames give to it in the order of frames.
 template <class R>
-__attribute__((noinline)) void scatter(const float* z, const float* window, float scale,
-                                       const Lanes<float>& to) {
-  for (int i = (R::REACH - 1) / W * W; i >= 0; i -= W)
-    if (R::inner(i)) scatter_block<R, true>(z, window, scale, i, to);
-    else scatter_block<R, false>(z, window, scale, i, to);
+__attribute__((noinline)) void scatter(const float* z, const float* window, float scale, const Lanes& to) {
+  for (int i = R::SPAN - W; i >= 0; i -= W) {
+    V rows[W];
+#pragma GCC unroll 16
+    for (int j = 0; j < W; j++) rows[j] = load(z + (i + j) * W) * splat(scale * window[i + j]);
+    transpose(rows);
+#pragma GCC unroll 16
+    for (int lane = 0; lane < W; lane++) {
+      float* samples = to.frames[lane] + i;
+      store(samples, load(samples) + rows[lane]);
+    }
+  }
 }
 
 // A signal with `pad` samples mirrored at each border, and zeros for a vector behind them.

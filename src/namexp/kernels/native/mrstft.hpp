@@ -1,9 +1,7 @@
 // The sums of the multi-resolution STFT loss and their gradients, in one pass over the signals.
 //
-// Two frames in a row make one complex signal, so that one transform yields both spectra; W such pairs
-// fill the lanes. A pair's result depends neither on its lane nor on its neighbours, and everything is
-// added up in the order of pairs: the same bits with any number of threads. The inverse transform takes
-// the gradients of a pair back to samples, again two frames at once.
+// W frames fill the lanes. What a frame gives depends neither on its lane nor on its neighbours, and
+// everything is added up in the order of frames: the same bits with any number of threads.
 
 #pragma once
 
@@ -19,52 +17,60 @@
 
 namespace namexp {
 
-// Magnitudes of W pairs of the target's frames, in the order of groups(), and their energies.
+// Magnitudes of W frames of the target, in the order of groups(), and their energies.
 template <class R>
-__attribute__((noinline)) void measure(float* z, float* magnitudes, float least, VD (&energies)[2]) {
-  split_signal<R::N, R::SPAN>(z);
-  for (const Group& group : groups<R::N>()) {
-    for (int block : group.blocks) forward<R::M>(at(z, block * R::M));
-    V a{}, b{};
-    for (const Mirrored& bins : group.bins) {
-      const Spectra y = separated(load_complex(at(z, bins.bin)), load_complex(at(z, bins.image)));
-      const V y_a = clamped_magnitude(power_of(y.a), least), y_b = clamped_magnitude(power_of(y.b), least);
-      store(magnitudes, y_a);
-      store(magnitudes + W, y_b);
-      magnitudes += 2 * W;
-      a += y_a * y_a;
-      b += y_b * y_b;
-    }
-    energies[0] += doubles(a);
-    energies[1] += doubles(b);
+__attribute__((noinline)) void measure(float* z, float* magnitudes, float least, VD& energy) {
+  constexpr int n = R::HALF, m = n / radix_of(n);
+  split_signal<n, R::SPAN / 2>(z);
+  for (const Group& group : groups<n>()) {
+    for (int block : group.blocks) forward<m>(at(z, block * m));
+    const auto measure_bins = [&](const std::vector<Mirrored>& all, int count) {
+      V squares[2]{};
+      for (const Mirrored& bins : all) {
+        const Spectrum x = spectrum_of(z, bins);
+        const V a = clamped_magnitude(power_of(x.a), least), b = clamped_magnitude(power_of(x.b), least);
+        store(magnitudes, a);
+        store(magnitudes + W, b);
+        magnitudes += 2 * W;
+        squares[0] += a * a;
+        squares[1] += b * b;
+      }
+      for (int i = 0; i < count; i++) energy += doubles(squares[i]);
+    };
+    measure_bins(group.bins, 2);
+    measure_bins(group.middle, 1);
   }
 }
 
-// W pairs of the prediction's frames against those magnitudes. With gradients, z and q get those of
-// error and distance with respect to samples, not yet windowed.
+// W frames of the prediction against those magnitudes. With gradients, z and q get those of error and
+// distance with respect to samples, not yet windowed.
 template <class R, bool gradients>
 __attribute__((noinline)) void compare(float* z, float* q, const float* magnitudes, float least,
-                                       Comparison (&results)[2]) {
-  split_signal<R::N, R::SPAN>(z);
-  for (const Group& group : groups<R::N>()) {
-    for (int block : group.blocks) forward<R::M>(at(z, block * R::M));
-    const Mirrored *bins = group.bins.data(), *last = bins + group.bins.size();
-    while (bins < last) {
-      Terms a, b;
-      for (const auto* end = std::min(bins + Terms::MOST, last); bins < end; bins++, magnitudes += 2 * W)
-        compare_bins<gradients>(z, q, *bins, magnitudes, least, a, b);
-      results[0].add(a);
-      results[1].add(b);
-    }
+                                       Comparison& result) {
+  constexpr int n = R::HALF, m = n / radix_of(n);
+  split_signal<n, R::SPAN / 2>(z);
+  for (const Group& group : groups<n>()) {
+    for (int block : group.blocks) forward<m>(at(z, block * m));
+    const auto compare_all = [&](const std::vector<Mirrored>& all, int count) {
+      const Mirrored *bins = all.data(), *last = bins + all.size();
+      while (bins < last) {
+        Terms terms[2];
+        for (const auto* end = std::min(bins + Terms::MOST, last); bins < end; bins++, magnitudes += 2 * W)
+          compare_bins<gradients>(z, q, *bins, magnitudes, least, terms[0], terms[1]);
+        for (int i = 0; i < count; i++) result.add(terms[i]);
+      }
+    };
+    compare_all(group.bins, 2);
+    compare_all(group.middle, 1);
     if (!gradients) continue;
     for (float* spectrum : {z, q}) {
-      double_alone(group, spectrum);
-      for (int block : group.blocks) inverse<R::M>(at(spectrum, block * R::M));
+      if (group.blocks[0] == 0) store_complex(spectrum, load_complex(spectrum) * 2.0f);  // has no image
+      for (int block : group.blocks) inverse<m>(at(spectrum, block * m));
     }
   }
   if (!gradients) return;
-  join_signal<R::N, R::SPAN>(z);
-  join_signal<R::N, R::SPAN>(q);
+  join_signal<n, R::SPAN / 2>(z);
+  join_signal<n, R::SPAN / 2>(q);
 }
 
 // Calls work(from, to) for parts of [0, count), each in a thread of its own.
@@ -134,7 +140,7 @@ class Mrstft {
   }
 
  private:
-  static constexpr i64 CHUNK = 4;  // items whose pairs share lanes: enough to fill most of them
+  static constexpr i64 CHUNK = 4;  // items whose frames share lanes: enough to fill most of them
 
   using Floats = std::unique_ptr<float[]>;
 
@@ -142,7 +148,7 @@ class Mrstft {
   float least;
   i64 length;                   // of a padded signal
   std::vector<float> windows;   // each padded to whole vectors
-  std::vector<float> none;      // the signal of pairs that are not there
+  std::vector<float> none;      // the signal of frames that are not there
   std::vector<float> waste;     // and what becomes of their gradient
   Floats targets, predictions;  // padded signals of a chunk
   Floats spectra;
@@ -150,17 +156,17 @@ class Mrstft {
 
   Mrstft(Shape shape, const float* given, float least, i64 chunk)
       : shape(shape), least(least), length(row(shape.samples)) {
-    constexpr int longest = std::max({Rs::N...}), reach = std::max({Rs::REACH...}) + W;
+    constexpr int longest = std::max({Rs::N...}), span = std::max({Rs::SPAN...});
     ((append_window<Rs>(given), given += Rs::WINDOW), ...);
-    none.resize(reach);
-    waste.resize(reach);
+    none.resize(span);
+    waste.resize(span);
     targets.reset(new float[chunk * length]);
     predictions.reset(new float[chunk * shape.submodels * length]);
-    spectra.reset(new float[(5 * longest + 5) * W]);
+    spectra.reset(new float[(2 * longest + longest / 2 + 3) * W]);
     z = spectra.get();
     while (reinterpret_cast<std::uintptr_t>(z) % (4 * W)) z++;
-    second = z + 2 * W * longest;
-    magnitudes = second + 2 * W * longest;
+    second = z + W * longest;
+    magnitudes = second + W * longest;
   }
 
   template <class R>
@@ -179,7 +185,7 @@ class Mrstft {
     const auto resolution = [&](auto r) {
       using R = decltype(r);
       float* own = p ? cleared(p + (index * shape.items * S + first) * length, count) : nullptr;
-      all_pairs<R>(end - begin, window, sums + first * SUMS, index, own, q);
+      all_frames<R>(end - begin, window, sums + first * SUMS, index, own, q);
       if (p) unreflect_all(own, count);
       window += R::SPAN;
       index++;
@@ -198,66 +204,56 @@ class Mrstft {
     for (i64 i = 0; i < count; i++) unreflect(rows + i * length, shape.samples, PAD);
   }
 
-  // Which pairs the lanes hold: `count` of them.
-  struct Pairs {
+  // Which frames the lanes hold: `count` of them, by item and number.
+  struct Frames {
     int count;
-    i64 item[W], pair[W];
+    i64 item[W], frame[W];
   };
 
-  // The pairs of a chunk, W at a time.
+  // The frames of a chunk, W at a time.
   template <class R>
-  void all_pairs(i64 items, const float* window, double* sums, int index, float* p, float* q) {
-    const i64 of_item = R::num_pairs(shape.samples), total = items * of_item, S = shape.submodels;
-    const double share = 1.0 / (double(R::num_frames(shape.samples)) * R::BINS);
+  void all_frames(i64 items, const float* window, double* sums, int index, float* p, float* q) {
+    const i64 of_item = R::num_frames(shape.samples), total = items * of_item, S = shape.submodels;
+    const double share = 1.0 / (double(of_item) * R::BINS);
     for (i64 begin = 0; begin < total; begin += W) {
-      Pairs pairs{int(std::min<i64>(W, total - begin)), {}, {}};
-      for (int lane = 0; lane < pairs.count; lane++) {
-        pairs.item[lane] = (begin + lane) / of_item;
-        pairs.pair[lane] = (begin + lane) % of_item;
+      Frames frames{int(std::min<i64>(W, total - begin)), {}, {}};
+      for (int lane = 0; lane < frames.count; lane++) {
+        frames.item[lane] = (begin + lane) / of_item;
+        frames.frame[lane] = (begin + lane) % of_item;
       }
-      VD energies[2] = {};
-      gather<R>(lanes<R, const float>(pairs, targets.get(), none.data(), 1, 0), window, z);
-      measure<R>(z, magnitudes, least, energies);
+      VD energy{};
+      gather<R>(lanes<R>(frames, targets.get(), none.data(), 1, 0), window, z);
+      measure<R>(z, magnitudes, least, energy);
       for (i64 s = 0; s < S; s++) {
-        Comparison results[2];
-        gather<R>(lanes<R, const float>(pairs, predictions.get(), none.data(), S, s), window, z);
+        Comparison result;
+        gather<R>(lanes<R>(frames, predictions.get(), none.data(), S, s), window, z);
         if (p) {
-          compare<R, true>(z, second, magnitudes, least, results);
-          scatter<R>(z, window, 1.0f, lanes<R, float>(pairs, p, waste.data(), S, s));
-          scatter<R>(second, window, float(share), lanes<R, float>(pairs, q, waste.data(), S, s));
+          compare<R, true>(z, second, magnitudes, least, result);
+          scatter<R>(z, window, 1.0f, lanes<R>(frames, p, waste.data(), S, s));
+          scatter<R>(second, window, float(share), lanes<R>(frames, q, waste.data(), S, s));
         } else {
-          compare<R, false>(z, second, magnitudes, least, results);
+          compare<R, false>(z, second, magnitudes, least, result);
         }
-        add<R>(pairs, results, energies, share, s, index, sums);
+        for (int lane = 0; lane < frames.count; lane++) {
+          double* own = sums + (frames.item[lane] * S + s) * SUMS;
+          own[index] += result.error[lane];
+          own[RESOLUTIONS + index] += energy[lane];
+          own[2 * RESOLUTIONS] += share * result.distance(lane);
+        }
       }
     }
   }
 
-  // Row `s` of every `S` of the items' padded signals: where the pairs begin in them.
-  template <class R, class T>
-  Lanes<T> lanes(const Pairs& pairs, T* signals, T* missing, i64 S, i64 s) const {
-    Lanes<T> result{};
+  // Row `s` of every `S` of the items' padded signals: where the frames begin in them.
+  template <class R>
+  Lanes lanes(const Frames& frames, float* signals, float* missing, i64 S, i64 s) const {
+    constexpr int start = PAD - R::N / 2 + R::LEFT;
+    Lanes result;
     for (int lane = 0; lane < W; lane++) {
-      const i64 first = 2 * pairs.pair[lane], start = PAD - R::N / 2 + R::LEFT + first * R::HOP;
-      const bool there = lane < pairs.count;
-      result.pairs[lane] = there ? signals + (pairs.item[lane] * S + s) * length + start : missing;
-      result.second[lane] = first + 1 < R::num_frames(shape.samples);
+      float* signal = signals + (frames.item[lane] * S + s) * length;
+      result.frames[lane] = lane < frames.count ? signal + start + frames.frame[lane] * R::HOP : missing;
     }
     return result;
-  }
-
-  template <class R>
-  void add(const Pairs& pairs, const Comparison (&results)[2], const VD (&energies)[2], double share, i64 s,
-           int index, double* sums) const {
-    for (int lane = 0; lane < pairs.count; lane++) {
-      double* own = sums + (pairs.item[lane] * shape.submodels + s) * SUMS;
-      for (int part = 0; part < 2; part++) {
-        if (2 * pairs.pair[lane] + part == R::num_frames(shape.samples)) break;
-        own[index] += results[part].error[lane];
-        own[RESOLUTIONS + index] += energies[part][lane];
-        own[2 * RESOLUTIONS] += share * results[part].distance(lane);
-      }
-    }
   }
 };
 
