@@ -49,7 +49,7 @@ def sums_or_none(
     prediction: Tensor, target: Tensor, resolutions: tuple[Resolution, ...], eps: float
 ) -> Tensor | None:
     """``MrstftKernel.sums``, or None where torch has to do it: for want of a compiler it says so once."""
-    if not takes(prediction, target) or switched_off():
+    if switched_off() or not takes(prediction, target):
         return None
     kernel = _kernel(resolutions, eps)
     if isinstance(kernel, MrstftKernel):
@@ -75,7 +75,7 @@ def _kernel(resolutions: tuple[Resolution, ...], eps: float) -> MrstftKernel | U
 
 
 class MrstftKernel:
-    """The loss's sums for fixed resolutions.
+    """The loss's sums for fixed resolutions, with the same bits for any number of threads.
 
     Args:
         resolutions: of the STFTs; the sizes of the FFTs are powers of two.
@@ -88,6 +88,7 @@ class MrstftKernel:
     def __init__(self, resolutions: tuple[Resolution, ...], eps: float) -> None:
         self.num_resolutions = len(resolutions)
         self._eps = eps
+        self._min_samples = max(r.n_fft for r in resolutions) // 2 + 1
         # float32, as in auraloss, whose values are to be met
         self._windows = torch.cat([torch.hann_window(r.win_length, dtype=torch.float32) for r in resolutions])
         types = ", ".join(f"Resolution<{r.n_fft}, {r.hop_length}, {r.win_length}>" for r in resolutions)
@@ -102,18 +103,30 @@ class MrstftKernel:
     def sums(self, prediction: Tensor, target: Tensor) -> Tensor:
         """What the loss consists of, differentiable once with respect to the prediction.
 
-        With the magnitudes x of the prediction and y of the target, each the root of a clamped power:
+        x and y are the magnitudes of prediction and target, roots of clamped powers.
 
         Args:
             prediction: (B, S, L) float32 on the CPU; L is more than half of the longest FFT.
             target: (B, L), the same for all submodels.
 
         Returns:
-            (S, 2R + 1): of each resolution the sum of (y - x)^2, of each the sum of y^2, and the sum over
-            items and resolutions of the mean over frames and bins of |log x - log y|.
+            (S, 2R + 1): of each resolution the sum of (y - x)^2, then of each the sum of y^2, and the sum
+            over items and resolutions of the mean over frames and bins of |log x - log y|.
+
+        Raises:
+            ValueError: the tensors are not such.
 
         Source: Yamamoto et al. 2020, arXiv:1910.11480, Eq. (5) to (7).
         """
+        if not takes(prediction, target) or prediction.ndim != 3 or prediction.shape[::2] != target.shape:
+            raise ValueError(
+                "the MRSTFT kernel needs a prediction (B, S, L) and a target (B, L) without gradient, both "
+                f"float32 on the CPU, got {_described(prediction)} and {_described(target)}."
+            )
+        if prediction.shape[-1] < self._min_samples:
+            raise ValueError(
+                f"these resolutions need at least {self._min_samples} samples, got {prediction.shape[-1]}."
+            )
         result: Tensor = _Sums.apply(prediction, target, self)
         return result
 
@@ -142,6 +155,10 @@ class MrstftKernel:
             *_addresses(errors, distances, p, q), *shape, torch.get_num_threads(), gradient.data_ptr()
         )
         return gradient
+
+
+def _described(x: Tensor) -> str:
+    return f"{tuple(x.shape)} {x.dtype} on {x.device}" + (" with gradient" if x.requires_grad else "")
 
 
 def _addresses(*tensors: Tensor | None) -> list[int | None]:

@@ -17,6 +17,7 @@ struct Resolution {
   static constexpr int BINS = n / 2 + 1;
   static constexpr int LEFT = (n - window) / 2;          // samples of a frame before its window
   static constexpr int SPAN = (window + W - 1) / W * W;  // samples of a window, whole vectors
+  static_assert(n >= 32 && (n & (n - 1)) == 0, "the transform is for powers of two");
   static_assert(hop >= W, "W samples of different frames must not be the same ones");
   static_assert(LEFT + SPAN <= n, "the window must leave room for whole vectors");
 
