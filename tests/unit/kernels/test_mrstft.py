@@ -95,7 +95,7 @@ def test_gradients_of_errors_are_torchs(kernel: MrstftKernel, S: int, L: int) ->
 
 
 def test_gradients_of_distances_are_as_good_as_torchs_in_float32(kernel: MrstftKernel) -> None:
-    """Over many draws: 1 / x makes that of the faintest bin the greatest, and any rounding may flip a sign."""
+    """Over many draws: the faintest bin's is the greatest, by 1 / x, and rounding may flip a sign."""
     ours, theirs = [], []
     for seed in range(20):
         prediction, target = _signals(2, 1, 2000, seed=seed)
@@ -198,6 +198,14 @@ def test_a_perfect_prediction_has_neither_error_nor_gradient(kernel: MrstftKerne
     assert (sums[:, 3:6] > 0).all()
     for gradient in _gradients(kernel.sums, prediction, target):
         assert torch.equal(gradient, torch.zeros_like(gradient))
+
+
+def test_impulses(kernel: MrstftKernel) -> None:
+    """All bins of a frame are alike: the product of their mantissas is as large as it can be."""
+    prediction, target = torch.zeros(1, 3, 4000), torch.zeros(1, 4000)
+    prediction[..., 100::2000], target[:, 150::2000] = torch.tensor([[1e-3], [1.0], [1e3]]), 0.1
+    expected = _reference(prediction.double(), target.double())
+    torch.testing.assert_close(kernel.sums(prediction, target).double(), expected, rtol=1e-6, atol=0)
 
 
 def test_silence(kernel: MrstftKernel) -> None:

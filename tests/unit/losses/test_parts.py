@@ -93,17 +93,18 @@ def test_shapes_that_do_not_agree_are_refused() -> None:
             loss.sums(prediction[:, None], target[:, 1:])
 
 
-def test_every_term_of_every_submodel() -> None:
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 2e-6)])
+def test_every_term_of_every_submodel(dtype: torch.dtype, tolerance: float) -> None:
     config = LossConfig(
         mse_weight=1.0, esr_weight=0.1, dc_weight=0.2, mrstft_weight=0.3, pre_emphasis_mse_weight=0.4,
         pre_emphasis_mse_coefficient=0.85, pre_emphasis_mrstft_weight=0.5,
         pre_emphasis_mrstft_coefficient=0.9, val_loss="esr",
     )  # fmt: skip
     loss = CaptureLoss(config)
-    rows, target = _batch()
+    rows, target = (x.to(dtype) for x in _batch())
     prediction = torch.stack([rows, 0.5 * rows, rows + 0.01], dim=1)
     expected = loss.values(prediction, target)
     assert expected.shape == (3, 6)
     sums = sum(loss.sums(p, t) for p, t in zip(prediction.split(2), target.split(2), strict=True))
     assert isinstance(sums, Tensor)
-    torch.testing.assert_close(loss.values_of_sums(sums), expected, rtol=1e-12, atol=0)
+    torch.testing.assert_close(loss.values_of_sums(sums), expected, rtol=tolerance, atol=0)
