@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from namexp.kernels.compiler import UnavailableError, load
+from namexp.kernels.compiler import UnavailableError, load, switched_off
 from namexp.kernels.fallback import told_once
 from namexp.schema.activation import ActivationSpec
 from namexp.schema.wavenet import FILM_SITES, LayerArraySpec, LayerSpec
@@ -277,17 +277,30 @@ def kernels(specs: Sequence[LayerArraySpec]) -> list[Kernel]:
     Raises:
         UnavailableError: one of them cannot be had.
     """
-    for spec in specs:
-        reason = why_not(spec)
-        if reason:
-            raise UnavailableError(reason)
-    return list(_kernels(tuple(specs)))
+    if switched_off():
+        raise UnavailableError("NAMEXP_KERNELS is off")
+    found = _kernels(tuple(specs))
+    if isinstance(found, UnavailableError):
+        raise found
+    return list(found)
 
 
 @cache
-def _kernels(specs: tuple[LayerArraySpec, ...]) -> tuple[Kernel, ...]:
-    sources = {f"{_shape_in_words(spec)} ({i + 1})": source(spec) for i, spec in enumerate(specs)}
-    return tuple(Kernel(spec, library) for spec, library in zip(specs, load(sources), strict=True))
+def _kernels(specs: tuple[LayerArraySpec, ...]) -> tuple[Kernel, ...] | UnavailableError:
+    """The kernels, or why there are none: not tried again in every step."""
+    try:
+        for spec in specs:
+            _check(spec)
+        sources = {f"{_shape_in_words(spec)} ({i + 1})": source(spec) for i, spec in enumerate(specs)}
+        return tuple(Kernel(spec, library) for spec, library in zip(specs, load(sources), strict=True))
+    except UnavailableError as error:
+        return error
+
+
+def _check(spec: LayerArraySpec) -> None:
+    reason = why_not(spec)
+    if reason:
+        raise UnavailableError(reason)
 
 
 def _shape_in_words(spec: LayerArraySpec) -> str:

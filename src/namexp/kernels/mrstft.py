@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from namexp.kernels.compiler import Unavailable, load, switched_off
+from namexp.kernels.compiler import UnavailableError, load, switched_off
 from namexp.kernels.fallback import told_once
 
 SOURCE = """
@@ -66,11 +66,11 @@ def takes(prediction: Tensor, target: Tensor) -> bool:
 
 
 @cache
-def _kernel(resolutions: tuple[Resolution, ...], eps: float) -> MrstftKernel | Unavailable:
+def _kernel(resolutions: tuple[Resolution, ...], eps: float) -> MrstftKernel | UnavailableError:
     """The compiled kernel, or why there is none: not tried again."""
     try:
         return MrstftKernel(resolutions, eps)
-    except Unavailable as error:
+    except UnavailableError as error:
         return error
 
 
@@ -82,7 +82,7 @@ class MrstftKernel:
         eps: the least power of a bin: smaller ones are clamped.
 
     Raises:
-        Unavailable: it cannot be compiled.
+        UnavailableError: it cannot be compiled.
     """
 
     def __init__(self, resolutions: tuple[Resolution, ...], eps: float) -> None:

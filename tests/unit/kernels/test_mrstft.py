@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from namexp.kernels import compiler, fallback, mrstft
-from namexp.kernels.compiler import Unavailable
+from namexp.kernels.compiler import UnavailableError
 from namexp.kernels.mrstft import MrstftKernel, Resolution
 
 DEFAULTS = (Resolution(1024, 120, 600), Resolution(2048, 240, 1200), Resolution(512, 50, 240))
@@ -31,7 +31,7 @@ def kernel() -> MrstftKernel:
 def _kernel(resolutions: tuple[Resolution, ...]) -> MrstftKernel:
     try:
         return MrstftKernel(resolutions, EPS)
-    except Unavailable as error:
+    except UnavailableError as error:
         pytest.skip(str(error))
 
 
@@ -312,7 +312,7 @@ def test_without_a_compiler_it_says_so_once(
         assert mrstft.sums_or_none(prediction, target, DEFAULTS, EPS) is None
     assert len(tried) == 1
     assert _warnings(caplog) == [
-        "the MRSTFT loss runs on torch's own operations, slower: no C++ compiler was found "
-        "(no-such-compiler); install g++ or clang++"
+        "notice: the MRSTFT loss runs on torch's own operations, which is several times slower: no C++ compiler "
+        "was found (no-such-compiler); install g++ or clang++"
     ]
     mrstft._kernel.cache_clear()
