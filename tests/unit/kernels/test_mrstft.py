@@ -312,7 +312,7 @@ def test_without_a_compiler_it_says_so_once(
         assert mrstft.sums_or_none(prediction, target, DEFAULTS, EPS) is None
     assert len(tried) == 1
     assert _warnings(caplog) == [
-        "notice: the MRSTFT loss runs on torch's own operations, which is several times slower: no C++ compiler "
-        "was found (no-such-compiler); install g++ or clang++"
+        "notice: the MRSTFT loss runs on torch's own operations, which is several times slower: "
+        "no C++ compiler was found (no-such-compiler); install g++ or clang++"
     ]
     mrstft._kernel.cache_clear()
