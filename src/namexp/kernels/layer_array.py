@@ -327,7 +327,8 @@ def layer_arrays(arrays: Sequence[ArrayInputs]) -> list[tuple[Tensor | None, Ten
     tensors: list[Tensor | None] = []
     for array in arrays:
         tensors += [array.x, array.condition, array.head_input, *array.parameters]
-    outputs = _LayerArrays.apply(found, [array.residual for array in arrays], *tensors)
+    learns = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
+    outputs = _LayerArrays.apply(found, [array.residual for array in arrays], learns, *tensors)
     return [(outputs[2 * i], outputs[2 * i + 1]) for i in range(len(arrays))]
 
 
@@ -343,13 +344,15 @@ class _LayerArrays(torch.autograd.Function):
     """All arrays' signals and parameters in, (residual, head) of each out."""
 
     @staticmethod
-    def forward(ctx: Any, found: list[Kernel], residuals: list[bool], *tensors: Tensor | None) -> Any:
+    def forward(
+        ctx: Any, found: list[Kernel], residuals: list[bool], learns: bool, *tensors: Tensor | None
+    ) -> Any:
         works = _works(found, residuals, tensors)
         outputs: list[Tensor | None] = []
         for work in works:
             outputs += [work.allocate_out(), work.allocate_head()]
         ctx.found, ctx.residuals = found, residuals
-        ctx.kept = _keep(works) if any(ctx.needs_input_grad) else []
+        ctx.kept = _keep(works) if learns else []
         _run(works, [(work.kernel.forward, work.sizes.forward) for work in works])
         ctx.save_for_backward(*tensors)
         return tuple(outputs)
@@ -360,7 +363,7 @@ class _LayerArrays(torch.autograd.Function):
         works = _works(ctx.found, ctx.residuals, ctx.saved_tensors)
         kept, ctx.kept = ctx.kept, []  # backward overwrites it: a second one computes it again
         _point_to(works, kept)
-        wanted = ctx.needs_input_grad[2:]
+        wanted = ctx.needs_input_grad[3:]
         start = 0
         for i, work in enumerate(works):
             stop = start + work.num_tensors
@@ -371,7 +374,7 @@ class _LayerArrays(torch.autograd.Function):
         _run(works, [(work.kernel.backward, size) for work, size in zip(works, sizes, strict=True)])
         for memory in kept:
             _give_back(memory)
-        return (None, None, *(gradient for work in works for gradient in work.gradients()))
+        return (None, None, None, *(gradient for work in works for gradient in work.gradients()))
 
 
 def _keep(works: Sequence[_Work]) -> list[Tensor]:

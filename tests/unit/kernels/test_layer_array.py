@@ -239,6 +239,18 @@ def test_what_is_computed_again_is_the_same_bits(a2: LayerArraySpec, monkeypatch
         monkeypatch.undo()
 
 
+def test_nothing_is_kept_where_nothing_learns(a2: LayerArraySpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = LayerArray(a2)
+    x = torch.randn(1, 1, a2.receptive_field)
+    kept: list[int] = []
+    monkeypatch.setattr(kernel, "_borrow", lambda size: kept.append(size) or torch.empty(size + 64).byte())
+    with torch.no_grad():
+        layer_arrays([module.inputs(x, x, None, residual=False)])
+    assert kept == []
+    layer_arrays([module.inputs(x, x, None, residual=False)])
+    assert len(kept) == 1
+
+
 def test_backward_can_be_asked_twice(a2: LayerArraySpec) -> None:
     module = LayerArray(a2)
     x = torch.randn(2, 1, a2.receptive_field + 300)
