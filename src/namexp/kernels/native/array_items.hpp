@@ -205,6 +205,7 @@ struct Array : Shape {
     if (call.kept) clear_before_head(clock, kept.head);
     for (i64 begin = 0; begin < clock.end; begin += call.chunk)
       forward_chunk(call, kinds, clock, places, f, kept, item, begin, std::min(clock.end, begin + call.chunk));
+    if (call.kept) finish_streaming();
   }
 
   static void clear_before_head(const Clock& clock, Rows head) {
@@ -229,7 +230,7 @@ struct Array : Shape {
       const LayerCall& layer = call.layers[l];
       const bool residual = l + 1 < call.num_layers || call.residual;
       const LayerSignals signals{x, next, condition, head, kept.values[l], f.scratch, layer.dilation,
-                                 vectors_down(clock.head_start), residual, keep};
+                                 vectors_down(clock.head_start), residual, keep, keep};
       const i64 from = std::max(begin, clock.from(l + 1));
       if (from < end) kinds[layer.kind].forward(layer, weights(call, places, l), signals, from, end);
       std::swap(x, next);
@@ -266,7 +267,7 @@ struct Array : Shape {
         const bool residual = l + 1 < call.num_layers;  // the last one is of no use here
         const LayerSignals signals{b.inputs[l], residual ? b.inputs[l + 1] : Rows{}, b.condition, kept.head,
                                    kept.values[l], b.scratch, layer.dilation, vectors_down(clock.head_start),
-                                   residual, true};
+                                   residual, true, false};
         const i64 from = std::max(begin, clock.from(l + 1));
         if (from >= end) continue;
         const Kind& kind = kinds[layer.kind];
@@ -318,7 +319,7 @@ struct Array : Shape {
       if (gx_from >= end) continue;
       const bool residual = l + 1 < call.num_layers || call.residual;
       const LayerSignals signals{b.inputs[l], gx, b.condition, g_head, kept.values[l], b.scratch,
-                                 layer.dilation, vectors_down(clock.head_start), residual, true};
+                                 layer.dilation, vectors_down(clock.head_start), residual, true, false};
       const LayerGradient gradient{gx, g_condition, b.sums + places.sums[l], bool(call.g_condition)};
       const i64 from = std::min(end, std::max(begin, clock.from(l + 1)));
       kinds[layer.kind].backward(layer, weights(call, places, l), signals, gradient, from, end, gx_from);

@@ -111,7 +111,7 @@ struct LayerSignals {
   Rows kept;       // value or argument of the activation; then its gradient
   float* scratch;  // 2M blocks
   i64 dilation, head_start;
-  bool residual, keep;
+  bool residual, keep, streamed;  // streamed: what is kept is not read before backward
 };
 
 struct LayerGradient {
@@ -222,8 +222,17 @@ struct Layer : Shape {
 #pragma GCC unroll 8
             for (int n = 0; n < vectors; n++) tile[i][n] = between.value(tile[i][n], tile[i][n]);
         store_tile(tile, kept, o, t);
+        if (s.streamed) stream_tile(tile, s.kept, o, t);
         if (to_head) add_tile(tile, s.head, o, t);
       });
+  }
+
+  template <int O, int N>
+  static INLINE void stream_tile(V (&tile)[O][N], Rows rows, i64 first, i64 t) {
+#pragma GCC unroll 8
+    for (int o = 0; o < O; o++)
+#pragma GCC unroll 8
+      for (int n = 0; n < N; n++) stream(rows.at(first + o, t + n * W), tile[o][n]);
   }
 
   template <int O, int N>
@@ -239,7 +248,7 @@ struct Layer : Shape {
 
   static void forward_block(const Between& between, const Weights& w, const LayerSignals& s, i64 begin,
                             i64 end) {
-    const Rows kept = s.keep ? s.kept : block_rows(s.scratch, begin);
+    const Rows kept = s.keep && !s.streamed ? s.kept : block_rows(s.scratch, begin);
     convolve(between, w, s, kept, begin, end);
     const Rows a = Between::DIRECT ? kept : block_rows(s.scratch + M * BLOCK, begin);
     if constexpr (!Between::DIRECT) activate(between, kept, a, begin, end);

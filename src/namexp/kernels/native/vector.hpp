@@ -48,6 +48,23 @@ INLINE V load(const float* p) {
 
 INLINE void store(float* p, V v) { std::memcpy(p, &v, sizeof v); }
 
+// Past the caches, for what is read much later; p is a multiple of the vector's size.
+INLINE void stream(float* p, V v) {
+#if defined(__AVX512F__)
+  __builtin_ia32_movntps512(p, v);
+#elif defined(__AVX__)
+  __builtin_ia32_movntps256(p, v);
+#else
+  store(p, v);
+#endif
+}
+
+INLINE void finish_streaming() {
+#if defined(__AVX__)
+  __builtin_ia32_sfence();
+#endif
+}
+
 // The same vector, in a register: a compiler would rather read it again for each use.
 INLINE V held(V v) {
 #if defined(__AVX512F__)
