@@ -7,6 +7,7 @@ from auraloss.freq import MultiResolutionSTFTLoss
 from torch import Tensor, nn
 
 from namexp.losses.parts import Parts, root, windows
+from namexp.losses.spectra import multi_resolution
 from namexp.losses.waveform import check_shapes
 
 
@@ -33,6 +34,8 @@ class Mrstft(nn.Module):
             ValueError: the shapes differ, or L is shorter than the transform can take.
         """
         self._check(prediction, target)
+        if prediction.device.type != "cpu":
+            return multi_resolution(prediction[:, None], target, self.loss.stft_losses)[0]
         return self.loss(prediction[:, None], target[:, None])
 
     def _check(self, prediction: Tensor, target: Tensor) -> None:
