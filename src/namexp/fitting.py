@@ -196,6 +196,7 @@ def _take_part(training: Training, team: Team) -> Fitted:
         scheduler=config.scheduler,
         gradient_clip_norm=config.trainer.gradient_clip_norm,
         scaled_gradients=config.trainer.precision == "16-mixed",
+        graphed=config.trainer.graphs,
         description=training.description,
     )
     data = _data(training, team.place.rank, team.place.world_size)

@@ -72,6 +72,24 @@ def test_lightning_is_told_the_place() -> None:
     placed.set_world_size(4)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ([], True),
+        (["trainer=gpu"], True),
+        (["trainer=gpu", "trainer.cuda_graph=false"], False),
+        (["trainer=gpu", "trainer.precision='64'"], False),
+        (["trainer=gpu", "trainer.precision=16-mixed"], False),
+        (["trainer=gpu", "trainer.precision=bf16-mixed"], False),
+        (["trainer=ddp"], False),  # the processes talk to each other in the midst of a step
+    ],
+)
+def test_steps_are_replayed_by_one_process_in_full_precision(
+    experiment_config: Parse, overrides: list[str], expected: bool
+) -> None:
+    assert experiment_config(*overrides).trainer.graphs is expected
+
+
 def test_the_ddp_trainer(experiment_config: Parse) -> None:
     trainer = experiment_config("trainer=ddp").trainer
     assert (trainer.accelerator, trainer.devices, trainer.num_nodes, trainer.world_size) == ("gpu", 2, 1, 2)

@@ -29,12 +29,12 @@ class StopAfterSteps(pl.Callback):
         del pl_module
         self._look(trainer)
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
-        """Count."""
-        self._look(trainer)
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
+        """Say ahead that this step is the last: what it has to tell is gathered while it goes on."""
+        self._look(trainer, upcoming=1)
 
-    def _look(self, trainer: pl.Trainer) -> None:
-        if trainer.global_step >= self.max_steps:
+    def _look(self, trainer: pl.Trainer, *, upcoming: int = 0) -> None:
+        if trainer.global_step + upcoming >= self.max_steps:
             trainer.should_stop = True
 
 

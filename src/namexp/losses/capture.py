@@ -52,6 +52,7 @@ class CaptureLoss(nn.Module):
             ),
         }
         self._parts = [in_parts[name] for name in self.terms]
+        self._weights: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -86,9 +87,19 @@ class CaptureLoss(nn.Module):
 
     def weigh(self, values: Tensor) -> Tensor:
         """(S, terms) values to the (S,) losses of the submodels."""
-        weights = [weight for weight, _ in self.terms.values()]
         # not a matrix product: under autocast that would round the loss to half precision
-        return (values * values.new_tensor(weights)).sum(dim=-1)
+        return (values * self._weights_for(values)).sum(dim=-1)
+
+    def _weights_for(self, values: Tensor) -> Tensor:
+        """(terms,) the weights where ``values`` are: brought there once, a GPU would be waited for.
+
+        Not a buffer: the weights would take part in changes of precision.
+        """
+        key = values.device, values.dtype
+        if key not in self._weights:
+            with torch.inference_mode(False):
+                self._weights[key] = values.new_tensor([weight for weight, _ in self.terms.values()])
+        return self._weights[key]
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(B, S, L) and (B, L) to the scalar that is minimised."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from namexp.kernels import mrstft
 from namexp.losses.parts import Parts, root, windows
+from namexp.losses.spectra import multi_resolution
 from namexp.losses.waveform import check_shapes, check_submodels
 
 
@@ -50,6 +51,8 @@ class Mrstft(nn.Module):
         sums = self._fast_sums(prediction, target)
         if sums is not None:
             return self._value(sums)
+        if prediction.device.type != "cpu":
+            return multi_resolution(prediction, target, self.loss.stft_losses)
         return torch.stack([self.loss(row[:, None], target[:, None]) for row in prediction.unbind(dim=1)])
 
     def _check(self, prediction: Tensor, target: Tensor) -> None:

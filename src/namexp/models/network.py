@@ -6,7 +6,7 @@ Letters: B batch, S submodels (rows of the output), L samples, R receptive field
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 
 from torch import Tensor, nn
@@ -43,6 +43,11 @@ class Network(nn.Module, ABC):
 
     def begin_step(self, step: int) -> None:
         """Called before training step ``step``; a network that draws draws here, from the step."""
+
+    @property
+    def variant(self) -> Hashable:
+        """Which of its ways to compute the next ``forward`` takes; 0 where there is only one."""
+        return 0
 
     @contextmanager
     def parameter_update(self) -> Iterator[None]:

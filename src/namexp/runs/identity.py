@@ -16,6 +16,7 @@ NEUTRAL = (
     "callbacks.audio",
     "callbacks.report",
     "trainer.log_every_n_steps",
+    "trainer.cuda_graph",
     # the files' content counts, not their names
     "data.input",
     "data.target",

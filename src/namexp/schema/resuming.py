@@ -16,7 +16,7 @@ from namexp.errors import UserError, one_line
 from namexp.schema.fields import shown
 
 GROUPS = ("logger", "callbacks", "export")
-DEVICE = ("accelerator", "devices", "num_nodes", "deterministic", "threads")
+DEVICE = ("accelerator", "devices", "num_nodes", "deterministic", "threads", "cuda_graph")
 LENGTH = ("max_epochs", "max_steps", "log_every_n_steps")
 FILES = ("data.input", "data.target")  # moved, not changed: their content is compared
 ALLOWED = (*GROUPS, *(f"trainer.{name}" for name in (*LENGTH, *DEVICE)), *FILES)

@@ -131,6 +131,12 @@ class TrainerConfig:
     threads: Any
     devices: int = 1
     num_nodes: int = 1
+    cuda_graph: bool = True
+
+    @property
+    def graphs(self) -> bool:
+        """Whether a GPU replays its steps: several processes talk to each other in the midst of one."""
+        return self.cuda_graph and self.precision == "32" and self.world_size == 1
 
     @property
     def world_size(self) -> int:

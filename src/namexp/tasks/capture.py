@@ -5,13 +5,16 @@ Letters: B batch, S submodels (rows), L samples.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from namexp.data.windows import Batch
+from namexp.kernels.graphed import Compute, GraphedLoss, recorder_on
 from namexp.losses.capture import CaptureLoss
 from namexp.metrics import VAL_LOSS_METRIC, recording_metrics
 from namexp.models.network import Network
@@ -33,6 +36,7 @@ class CaptureTask(pl.LightningModule):
         scheduler: SchedulerConfig,
         gradient_clip_norm: float | None = None,
         scaled_gradients: bool = False,
+        graphed: bool = False,
         description: dict[str, Any] | None = None,
     ) -> None:
         """Put the network to work.
@@ -44,6 +48,8 @@ class CaptureTask(pl.LightningModule):
             scheduler: class and arguments.
             gradient_clip_norm: greatest norm of each submodel's gradient; None: as it comes.
             scaled_gradients: whether the precision multiplies the loss, as half precision does.
+            graphed: replay loss and gradients as one CUDA graph where the network lies on a GPU; only
+                for one process in full precision.
             description: plain values stored in every checkpoint, from which the network is rebuilt.
         """
         super().__init__()
@@ -55,6 +61,8 @@ class CaptureTask(pl.LightningModule):
         self._description = description or {}
         self._schedule: Any = None
         self._stored_schedule: dict[str, Any] | None = None
+        self._graphs_wanted = graphed
+        self._graphed_loss: GraphedLoss | None = None
         self._validated: list[tuple[Tensor, Tensor]] = []
 
     # --- training -------------------------------------------------------------------------------
@@ -62,22 +70,47 @@ class CaptureTask(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One batch of windows."""
         del batch_idx
-        values = self.loss.values(self.network(batch.input), batch.target)
-        loss = self.loss.weigh(values).sum()
-        self.log("train/loss", loss.detach(), on_step=True, on_epoch=False, prog_bar=True)
-        for name, value in zip(self.loss.names, values.detach().mean(dim=0), strict=True):
-            self.log(f"train/{name}", value, on_step=True, on_epoch=False)
+        loss, values = self._computed(batch)
+        if self._row_is_due:
+            self.log("train/loss", loss.detach(), on_step=True, on_epoch=False)
+            for name, value in zip(self.loss.names, values.detach().mean(dim=0), strict=True):
+                self.log(f"train/{name}", value, on_step=True, on_epoch=False)
         return loss
+
+    def _computed(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The scalar loss of a batch and its (S, terms) values."""
+        if self._graphed_loss is not None:
+            known = self._graphed_loss(batch.input, batch.target, variant=self.network.variant)
+            if known is not None:
+                return known
+        values = self.loss.values(self.network(batch.input), batch.target)
+        return self.loss.weigh(values).sum(), values
+
+    @property
+    def _row_is_due(self) -> bool:
+        """Whether the step that goes on is one that loggers get a row of.
+
+        Only then anything is logged: Lightning's ``log`` takes about a millisecond for each value, and
+        a GPU is waited for.
+        """
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined] # set from outside
+        return self.trainer.should_stop or (self.global_step + 1) % every == 0
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip each submodel by itself and log the norm and the learning rate."""
         if self._clip is not None:
-            for row in range(len(self.network.row_suffixes)):
-                torch.nn.utils.clip_grad_norm_(self.network.row_parameters(row), self._clip)
-        grads = [p.grad for p in self.network.parameters() if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(grads)
-        self.log("train/grad_norm", norm, on_step=True, on_epoch=False)
-        self.log("train/lr", optimizer.param_groups[0]["lr"], on_step=True, on_epoch=False)
+            for parameters in self._row_parameters:
+                torch.nn.utils.clip_grad_norm_(parameters, self._clip)
+        if self._row_is_due:
+            grads = [p.grad for p in self.network.parameters() if p.grad is not None]
+            norm = torch.nn.utils.get_total_norm(grads)
+            self.log("train/grad_norm", norm, on_step=True, on_epoch=False)
+            self.log("train/lr", optimizer.param_groups[0]["lr"], on_step=True, on_epoch=False)
+
+    @cached_property
+    def _row_parameters(self) -> list[list[nn.Parameter]]:
+        """Those of every row: looking for them takes longer than clipping them."""
+        return [self.network.row_parameters(row) for row in range(len(self.network.row_suffixes))]
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """One step, around which the network may hold weights fixed.
@@ -133,7 +166,7 @@ class CaptureTask(pl.LightningModule):
         metrics = agreed(lambda: recording_metrics(self._validated))
         self._validated = []
         for name, values in {"val_loss": metrics[self._val_metric], **metrics}.items():
-            self.log(name, values.mean().float(), prog_bar=name in ("val_loss", "ESR"))
+            self.log(name, values.mean().float())
             for suffix, value in zip(self.network.row_suffixes, values, strict=True):
                 if suffix:  # an ordinary network's only row is the mean
                     self.log(f"{name}{suffix}", value.float())
@@ -155,3 +188,28 @@ class CaptureTask(pl.LightningModule):
         if self._schedule is not None and self._stored_schedule is not None:
             self._schedule.load_state_dict(self._stored_schedule)
         self._stored_schedule = None
+        self._begin_graphs()
+
+    # --- graphs ---------------------------------------------------------------------------------
+
+    def _begin_graphs(self) -> None:
+        """Let loss and gradients be replayed from now on, where that can be."""
+        learning = {name: p for name, p in self.network.named_parameters() if p.requires_grad}
+        recorder = recorder_on(learning.values()) if self._graphs_wanted else None
+        if recorder is not None:
+            self._graphed_loss = GraphedLoss(_computing(self.network, self.loss), learning, recorder)
+
+    def on_train_end(self) -> None:
+        """Give the graphs' memory back."""
+        self._graphed_loss = None
+
+
+def _computing(network: Network, loss: CaptureLoss) -> Compute:
+    """Loss and values of a batch as a function of the parameters, for a graph."""
+
+    def compute(parameters: Mapping[str, Tensor], input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        prediction = torch.func.functional_call(network, dict(parameters), (input,))
+        values = loss.values(prediction, target)
+        return loss.weigh(values).sum(), values
+
+    return compute

@@ -176,11 +176,12 @@ def test_so_many_steps_and_no_more(pack: CaptureTask) -> None:
     seen = []
     for step in range(5):
         trainer: Any = SimpleNamespace(should_stop=False, global_step=step)
-        callback.on_train_batch_end(trainer, pack, None, None, 0)
+        callback.on_train_batch_start(trainer, pack, None, 0)
         at_start: Any = SimpleNamespace(should_stop=False, global_step=step)
         callback.on_train_start(at_start, pack)
         seen.append((trainer.should_stop, at_start.should_stop))
-    assert seen == [(False, False)] * 3 + [(True, True)] * 2
+    # the third step, which begins when two are done, knows that it is the last
+    assert seen == [(False, False)] * 2 + [(True, False)] + [(True, True)] * 2
 
 
 def test_the_sanity_check_does_not_count(pack: CaptureTask) -> None:

@@ -11,7 +11,14 @@ import torch
 
 from namexp.data.module import CaptureDataModule
 from namexp.data.recordings import Part, Recordings
-from namexp.data.windows import Batch, EpochOrder, ValidationDataset, WindowDataset
+from namexp.data.windows import (
+    Batch,
+    EpochOrder,
+    Picked,
+    PickedWindows,
+    ValidationDataset,
+    WindowDataset,
+)
 from namexp.errors import UserError
 
 R, NY = 5, 4
@@ -74,6 +81,29 @@ def test_validation_keeps_the_whole_part_and_leaves_the_context_unscored() -> No
     for i, part in enumerate(PARTS):
         np.testing.assert_array_equal(recordings[i].input, part.input[None])
         np.testing.assert_array_equal(recordings[i].target, part.target[None, R - 1 :])
+
+
+# --- recordings on a device -----------------------------------------------------------------------
+
+
+def test_a_device_gathers_the_same_windows_from_their_indices() -> None:
+    parts = (_part(30, 0), _part(R + NY - 2, 500), _part(21, 1000))  # the second gives no window
+    windows = WindowDataset(parts, receptive_field=R, ny=NY)
+    resident = windows.resident(torch.device("cpu"))
+    picked = PickedWindows(len(windows))
+    assert len(picked) == len(windows) == 10
+    for indices in ([7, 0, 7], list(range(10)), [9]):
+        batch, expected = resident.gather(picked.__getitems__(indices)), windows.__getitems__(indices)
+        assert torch.equal(batch.input, expected.input)
+        assert torch.equal(batch.target, expected.target)
+    assert torch.equal(resident.gather(picked[4]).input, windows[4].input)
+
+
+def test_windows_that_were_gathered_are_not_the_recordings_themselves() -> None:
+    windows = WindowDataset(PARTS, receptive_field=R, ny=NY)
+    resident = windows.resident(torch.device("cpu"))
+    resident.gather(Picked(torch.tensor([0]))).input.fill_(9.0)
+    assert torch.equal(resident.gather(Picked(torch.tensor([0]))).input, windows[0].input)
 
 
 # --- order ----------------------------------------------------------------------------------------
@@ -170,6 +200,8 @@ class _Listener(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Any:
         assert isinstance(batch, Batch)
+        assert batch.input.dtype == batch.target.dtype == self.weight.dtype
+        assert torch.equal(batch.target, -batch.input[:, R - 1 :])
         self.heard.setdefault(self.current_epoch, []).append(batch.input[:, 0].tolist())
         return self.weight * batch.target.mean()
 
@@ -181,7 +213,13 @@ class _Listener(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-def test_lightning_takes_a_new_order_in_every_epoch() -> None:
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["gathered here", "gathered on the device"])
+@pytest.mark.parametrize(("precision", "dtype"), [("32-true", torch.float32), ("64-true", torch.float64)])
+def test_lightning_takes_a_new_order_in_every_epoch(
+    elsewhere: bool, precision: Any, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if elsewhere:
+        monkeypatch.setattr(CaptureDataModule, "_elsewhere", True)
     train, validation = PARTS
     recordings = Recordings((train,), (validation,), 48000, 1.0, {}, embedded=False)
     data = CaptureDataModule(recordings, receptive_field=R, ny=NY, batch_size=2, seed=4)
@@ -189,9 +227,10 @@ def test_lightning_takes_a_new_order_in_every_epoch() -> None:
     trainer = pl.Trainer(
         accelerator="cpu", max_epochs=3, logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
-        use_distributed_sampler=False, log_every_n_steps=1,
+        use_distributed_sampler=False, log_every_n_steps=1, precision=precision,
     )  # fmt: skip
     trainer.fit(listener, datamodule=data)
+    assert listener.weight.dtype == dtype
     for epoch in range(3):
         order = EpochOrder(6, batch_size=2, seed=4)
         expected = [[float(i * NY) for i in batch] for batch in _batches(order, epoch)]

@@ -34,6 +34,7 @@ def test_nothing_said_nothing_changed() -> None:
         ("trainer.max_epochs=400", ("trainer", "max_epochs"), 400),
         ("trainer.max_epochs=100", ("trainer", "max_epochs"), 100),  # the default is meant when it is said
         ("trainer.threads=2", ("trainer", "threads"), 2),
+        ("trainer.cuda_graph=false", ("trainer", "cuda_graph"), False),
         ("logger=wandb", ("logger", "kind"), "wandb"),
         ("logger.project=mine", ("logger", "project"), "mine"),
         ("callbacks=quiet", ("callbacks", "plots"), False),
@@ -67,6 +68,16 @@ def test_another_device_leaves_the_length_alone() -> None:
     _, config = _continued(["trainer.max_epochs=7", "trainer.gradient_clip_norm=1"], ["trainer=gpu"])
     trainer = config["trainer"]
     assert (trainer["accelerator"], trainer["max_epochs"], trainer["gradient_clip_norm"]) == ("gpu", 7, 1)
+
+
+def test_a_run_from_before_there_were_graphs_goes_on_with_them() -> None:
+    with initialize_config_dir(conf_dir(), version_base="1.3"):
+        composed = compose("train", ["trainer.cuda_graph=false"])
+    stored = resolved_config(composed)
+    del stored["trainer"]["cuda_graph"]
+    assert parse_experiment(continued_config(stored, composed, [])).trainer.graphs
+    said = continued_config(stored, composed, ["trainer.cuda_graph=false"])
+    assert not parse_experiment(said).trainer.graphs
 
 
 @pytest.mark.parametrize("group", ["logger=csv", "callbacks=default"])

@@ -76,6 +76,15 @@ class _Log(dict[str, float]):
         self[name] = float(value)
 
 
+@pytest.fixture(autouse=True)
+def _every_step_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks without a trainer, that is all but those that Lightning runs here, log at every step."""
+    of_lightning = CaptureTask._row_is_due
+    monkeypatch.setattr(
+        CaptureTask, "_row_is_due", property(lambda task: task._trainer is None or of_lightning.fget(task))
+    )
+
+
 def _listen(task: CaptureTask) -> _Log:
     task.log = _Log()  # type: ignore[method-assign, assignment]
     return task.log  # type: ignore[return-value]

@@ -7,7 +7,7 @@ Letters: B batch, S widths, L samples, R receptive field.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -85,9 +85,18 @@ class SlimmableWaveNet(Network):
         """Draw the width of training step ``step``; all are equally likely."""
         self._drawn = random.Random(f"{self.seed}/{step}").randrange(len(self.widths))
 
+    @property
+    def variant(self) -> Hashable:
+        """The place of the drawn width; 0 where all widths are computed."""
+        return self._drawn if self._draws else 0
+
+    @property
+    def _draws(self) -> bool:
+        return self.training and self.size_sampling == "uniform"
+
     def forward(self, x: Tensor) -> Tensor:
         """(B, L) to (B, S, L - R + 1); in training with drawn widths (B, 1, L - R + 1)."""
-        if self.training and self.size_sampling == "uniform":
+        if self._draws:
             return self.at_width(x, self._drawn)
         return torch.cat([self.at_width(x, i) for i in range(len(self.widths))], dim=1)
 
