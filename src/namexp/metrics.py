@@ -42,8 +42,7 @@ def recording_metrics(pairs: Iterable[tuple[Tensor, Tensor]]) -> dict[str, Tenso
         error = error + (difference**2).sum(dim=-1)
         energy += float((target.double() ** 2).sum())
         count += target.numel()
-        rows = [_mrstft(mrstft, row, target) for row in prediction]
-        spectral = spectral + torch.stack(rows) * target.numel()
+        spectral = spectral + _mrstft(mrstft, prediction, target) * target.numel()
     if not isinstance(error, Tensor) or not isinstance(spectral, Tensor) or energy == 0.0:
         raise ValueError("ESR is undefined: the targets are silent or there are none.")
     return {
@@ -54,6 +53,7 @@ def recording_metrics(pairs: Iterable[tuple[Tensor, Tensor]]) -> dict[str, Tenso
 
 
 def _mrstft(mrstft: Mrstft, prediction: Tensor, target: Tensor) -> Tensor:
+    """(S, L) and (L,) to (S,) float64 values."""
     if target.numel() < Mrstft.MIN_SAMPLES:
-        return torch.full((), torch.nan, dtype=torch.float64)
-    return mrstft(prediction[None].float(), target[None].float()).double()
+        return torch.full(prediction.shape[:1], torch.nan, dtype=torch.float64)
+    return mrstft.of_submodels(prediction[None].float(), target[None].float()).double()

@@ -17,15 +17,29 @@ from namexp.audio.wav import write_wav
 RATE = 16000
 
 
+CACHE = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")  # of compiled kernels
+
+
 @pytest.fixture
 def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run ``python -m namexp.<name> arguments`` in an empty directory, on one thread."""
+    """Run ``python -m namexp.<name> arguments`` in an empty directory, on one thread.
 
-    def run(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1", "HOME": str(tmp_path)}
+    ``environment`` changes variables of the command's environment.
+    """
+
+    def run(
+        name: str, *arguments: object, environment: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        own = {
+            "WANDB_MODE": "offline",
+            "OMP_NUM_THREADS": "1",
+            "HOME": str(tmp_path),
+            "XDG_CACHE_HOME": CACHE,
+        }
         return subprocess.run(
             [sys.executable, "-m", f"namexp.{name}", *map(str, arguments)],
-            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600,
+            cwd=tmp_path, env={**os.environ, **own, **(environment or {})},
+            capture_output=True, text=True, timeout=600,
         )  # fmt: skip
 
     return run

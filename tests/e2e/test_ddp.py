@@ -18,7 +18,7 @@ import torch
 from namexp.nam.model import read_nam
 from namexp.runs.metrics import read_metrics
 from namexp.weights import load_checkpoint
-from tests.e2e.conftest import wait_until
+from tests.e2e.conftest import CACHE, wait_until
 from tests.e2e.test_training import KINDS, SMALL
 
 pytestmark = pytest.mark.e2e
@@ -121,7 +121,7 @@ SHORT = [*KINDS["packed"], *SMALL, "loss=a2", "trainer.max_epochs=2"]
 
 
 def _environment(tmp_path: Path, **more: str) -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1", "HOME": str(tmp_path), **more}
+    return {**os.environ, "OMP_NUM_THREADS": "1", "HOME": str(tmp_path), "XDG_CACHE_HOME": CACHE, **more}
 
 
 def test_torchrun_in_float32(command: Run, pair: tuple[Path, Path], tmp_path: Path) -> None:

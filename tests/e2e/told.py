@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.e2e.conftest import CACHE
+
 ROOT = Path(__file__).resolve().parents[2]
 PACK = ["model=packed_wavenet_small", "model.channels=[2,4]"]
 SMALL = [
@@ -22,7 +24,14 @@ def environment(home: Path) -> dict[str, str]:
     """Without an account, and with everything that W&B writes below ``home``."""
     folders = {f"WANDB_{name}": str(home / name) for name in ("DATA_DIR", "CACHE_DIR", "CONFIG_DIR")}
     kept = {k: v for k, v in os.environ.items() if k not in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")}
-    return {**kept, **folders, "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1", "HOME": str(home)}
+    return {
+        **kept,
+        **folders,
+        "WANDB_MODE": "offline",
+        "OMP_NUM_THREADS": "1",
+        "HOME": str(home),
+        "XDG_CACHE_HOME": CACHE,
+    }
 
 
 def train(folder: Path, *overrides: str, epochs: int = 2) -> subprocess.CompletedProcess[str]:

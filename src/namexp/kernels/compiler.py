@@ -118,7 +118,7 @@ def _load(library: Path) -> ctypes.CDLL:
         return ctypes.CDLL(str(library))
     except OSError as error:
         raise UnavailableError(
-            f"the compiled kernel {library} cannot be loaded ({one_line(error)})"
+            f"the compiled kernel {library} cannot be loaded ({one_line(error)}); remove it"
         ) from None
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+from functools import cache
 
 from namexp.kernels.compiler import switched_off
 
 log = logging.getLogger(__name__)
 
-_told: set[tuple[str, str]] = set()
-
 
 def told_once(what: str, reason: str) -> None:
-    """Log that ``what`` runs slower than it could; silent where that was asked for."""
-    if switched_off() or (what, reason) in _told:
-        return
-    _told.add((what, reason))
+    """Warn that ``what`` runs without its kernel; nothing where the user has switched kernels off."""
+    if not switched_off():
+        _tell(what, reason)
+
+
+@cache
+def _tell(what: str, reason: str) -> None:
     log.warning("notice: %s runs on torch's own operations, which is several times slower: %s", what, reason)

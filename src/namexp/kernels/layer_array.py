@@ -18,12 +18,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from namexp.kernels.compiler import UnavailableError, load
+from namexp.kernels.compiler import UnavailableError, load, switched_off
 from namexp.kernels.fallback import told_once
 from namexp.schema.activation import ActivationSpec
 from namexp.schema.wavenet import FILM_SITES, LayerArraySpec, LayerSpec
 
-CHUNK_VECTORS = 48 * 6  # of the longest vectors; what all layers do before time goes on
+CHUNK = 36864  # numbers of one signal in a chunk: three such signals fit into the second cache
+BLOCK = 768  # samples; a chunk is some of them
+KEPT_BYTES = 384 << 20  # of activations, between forward and backward
+KEPT_THREADS = 4  # with more, the memory is slower than computing them again
+MOST_FREE = 4  # pieces of memory between two steps: one for each call of a forward
 MAX_WIDTH = 64  # channels beyond which torch's matrix products are as good
 
 
@@ -145,6 +149,8 @@ class _Call(ctypes.Structure):
             )
         ),
         ("g_parameters", ctypes.c_void_p),
+        ("kept", ctypes.c_void_p),
+        ("kept_size", ctypes.c_int64),
     )
 
 
@@ -154,10 +160,11 @@ class _Task(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a call needs: bytes of workspace for a thread, and counts of floats."""
+    """What a call needs: bytes for a thread, forward and backward, and for an item; counts of floats."""
 
     forward: int
     backward: int
+    kept: int
     packed: int
     parameters: int
 
@@ -186,13 +193,13 @@ class Kernel:
             num_layers=len(self.spec.layers),
             length=length,
             residual=residual,
-            chunk=CHUNK_VECTORS * 16,
+            chunk=_chunk(self.spec),
             layers=ctypes.addressof(self._layers),
         )
 
     def measure(self, call: _Call) -> Sizes:
         """What ``call`` needs."""
-        sizes = (ctypes.c_int64 * 4)()
+        sizes = (ctypes.c_int64 * 5)()
         self._library.namexp_measure(ctypes.byref(call), sizes)
         return Sizes(*sizes)
 
@@ -219,13 +226,36 @@ class Kernel:
 _memory = threading.local()
 
 
+def _aligned(memory: Tensor) -> int:
+    """The first address in ``memory`` that begins a cache line."""
+    return (memory.data_ptr() + 63) // 64 * 64
+
+
 def _workspace(size: int) -> int:
-    """The address of ``size`` bytes on a cache line, kept by the thread: new pages cost as much as work."""
-    kept: Tensor | None = getattr(_memory, "kept", None)
-    if kept is None or kept.numel() < size + 64:
-        _memory.kept = None  # before the new one is there
-        kept = _memory.kept = torch.empty(size + 64, dtype=torch.uint8)
-    return (kept.data_ptr() + 63) // 64 * 64
+    """The address of ``size`` bytes, kept by the thread: new pages cost as much as the work in them."""
+    own: Tensor | None = getattr(_memory, "workspace", None)
+    if own is None or own.numel() < size + 64:
+        _memory.workspace = None  # before the new one is there
+        own = _memory.workspace = torch.empty(size + 64, dtype=torch.uint8)
+    return _aligned(own)
+
+
+def _borrow(size: int) -> Tensor:
+    """Memory for ``size`` bytes until it is given back; a thread keeps what its last steps needed."""
+    free: list[Tensor] = getattr(_memory, "free", [])
+    for i, memory in enumerate(free):
+        if size + 64 <= memory.numel() <= 2 * size + 64:
+            return free.pop(i)
+    return torch.empty(size + 64, dtype=torch.uint8)
+
+
+def _give_back(memory: Tensor) -> None:
+    _memory.free = [memory, *getattr(_memory, "free", [])][:MOST_FREE]
+
+
+def _chunk(spec: LayerArraySpec) -> int:
+    """Samples that go through all layers before time goes on."""
+    return max(1, CHUNK // max(spec.channels, spec.bottleneck) // BLOCK) * BLOCK
 
 
 def _layer(layer: LayerSpec, kinds: list[str]) -> _Layer:
@@ -247,17 +277,30 @@ def kernels(specs: Sequence[LayerArraySpec]) -> list[Kernel]:
     Raises:
         UnavailableError: one of them cannot be had.
     """
-    for spec in specs:
-        reason = why_not(spec)
-        if reason:
-            raise UnavailableError(reason)
-    return list(_kernels(tuple(specs)))
+    if switched_off():
+        raise UnavailableError("NAMEXP_KERNELS is off")
+    found = _kernels(tuple(specs))
+    if isinstance(found, UnavailableError):
+        raise found
+    return list(found)
 
 
 @cache
-def _kernels(specs: tuple[LayerArraySpec, ...]) -> tuple[Kernel, ...]:
-    sources = {f"{_shape_in_words(spec)} ({i + 1})": source(spec) for i, spec in enumerate(specs)}
-    return tuple(Kernel(spec, library) for spec, library in zip(specs, load(sources), strict=True))
+def _kernels(specs: tuple[LayerArraySpec, ...]) -> tuple[Kernel, ...] | UnavailableError:
+    """The kernels, or why there are none: not tried again in every step."""
+    try:
+        for spec in specs:
+            _check(spec)
+        sources = {f"{_shape_in_words(spec)} ({i + 1})": source(spec) for i, spec in enumerate(specs)}
+        return tuple(Kernel(spec, library) for spec, library in zip(specs, load(sources), strict=True))
+    except UnavailableError as error:
+        return error
+
+
+def _check(spec: LayerArraySpec) -> None:
+    reason = why_not(spec)
+    if reason:
+        raise UnavailableError(reason)
 
 
 def _shape_in_words(spec: LayerArraySpec) -> str:
@@ -284,7 +327,8 @@ def layer_arrays(arrays: Sequence[ArrayInputs]) -> list[tuple[Tensor | None, Ten
     tensors: list[Tensor | None] = []
     for array in arrays:
         tensors += [array.x, array.condition, array.head_input, *array.parameters]
-    outputs = _LayerArrays.apply(found, [array.residual for array in arrays], *tensors)
+    learns = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
+    outputs = _LayerArrays.apply(found, [array.residual for array in arrays], learns, *tensors)
     return [(outputs[2 * i], outputs[2 * i + 1]) for i in range(len(arrays))]
 
 
@@ -300,13 +344,16 @@ class _LayerArrays(torch.autograd.Function):
     """All arrays' signals and parameters in, (residual, head) of each out."""
 
     @staticmethod
-    def forward(ctx: Any, found: list[Kernel], residuals: list[bool], *tensors: Tensor | None) -> Any:
+    def forward(
+        ctx: Any, found: list[Kernel], residuals: list[bool], learns: bool, *tensors: Tensor | None
+    ) -> Any:
         works = _works(found, residuals, tensors)
         outputs: list[Tensor | None] = []
         for work in works:
             outputs += [work.allocate_out(), work.allocate_head()]
-        _run(works, [(work.kernel.forward, work.sizes.forward) for work in works])
         ctx.found, ctx.residuals = found, residuals
+        ctx.kept = _keep(works) if learns else []
+        _run(works, [(work.kernel.forward, work.sizes.forward) for work in works])
         ctx.save_for_backward(*tensors)
         return tuple(outputs)
 
@@ -314,14 +361,36 @@ class _LayerArrays(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
         works = _works(ctx.found, ctx.residuals, ctx.saved_tensors)
-        wanted = ctx.needs_input_grad[2:]
+        kept, ctx.kept = ctx.kept, []  # backward overwrites it: a second one computes it again
+        _point_to(works, kept)
+        wanted = ctx.needs_input_grad[3:]
         start = 0
         for i, work in enumerate(works):
             stop = start + work.num_tensors
             work.allocate_gradients(gradients[2 * i], gradients[2 * i + 1], wanted[start:stop])
             start = stop
-        _run(works, [(work.kernel.backward, work.sizes.backward) for work in works])
-        return (None, None, *(gradient for work in works for gradient in work.gradients()))
+        again = [0 if kept else work.sizes.kept for work in works]
+        sizes = [work.sizes.backward + more for work, more in zip(works, again, strict=True)]
+        _run(works, [(work.kernel.backward, size) for work, size in zip(works, sizes, strict=True)])
+        for memory in kept:
+            _give_back(memory)
+        return (None, None, None, *(gradient for work in works for gradient in work.gradients()))
+
+
+def _keep(works: Sequence[_Work]) -> list[Tensor]:
+    """Memory for what forward keeps, one piece for each array; empty where backward computes it again."""
+    sizes = [work.sizes.kept * work.items for work in works]
+    if sum(sizes) > KEPT_BYTES or torch.get_num_threads() > KEPT_THREADS:
+        return []
+    kept = [_borrow(size) for size in sizes]
+    _point_to(works, kept)
+    return kept
+
+
+def _point_to(works: Sequence[_Work], kept: list[Tensor]) -> None:
+    for work, memory in zip(works, kept, strict=bool(kept)):
+        work.call.kept = _aligned(memory)
+        work.call.kept_size = work.sizes.kept
 
 
 class _Work:

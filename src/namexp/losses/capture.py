@@ -17,7 +17,7 @@ from namexp.losses.waveform import pre_emphasis
 from namexp.ranks.shared import total, world_size
 from namexp.schema.training import LossConfig
 
-Term = Callable[[Tensor, Tensor], Tensor]
+Term = Callable[[Tensor, Tensor], Tensor]  # (B, S, L) and (B, L) to (S,)
 
 
 class CaptureLoss(nn.Module):
@@ -27,17 +27,17 @@ class CaptureLoss(nn.Module):
         super().__init__()
         self.mrstft = Mrstft()
         terms: dict[str, tuple[float, Term]] = {
-            "MSE": (config.mse_weight, waveform.mse),
-            "ESR": (config.esr_weight, waveform.esr),
-            "DC": (config.dc_weight, waveform.dc),
-            "MRSTFT": (config.mrstft_weight, self.mrstft),
+            "MSE": (config.mse_weight, _of_each(waveform.mse)),
+            "ESR": (config.esr_weight, _of_each(waveform.esr)),
+            "DC": (config.dc_weight, _of_each(waveform.dc)),
+            "MRSTFT": (config.mrstft_weight, self.mrstft.of_submodels),
             "pre-emphasised MSE": (
                 config.pre_emphasis_mse_weight,
-                _emphasised(waveform.mse, config.pre_emphasis_mse_coefficient),
+                _emphasised(_of_each(waveform.mse), config.pre_emphasis_mse_coefficient),
             ),
             "pre-emphasised MRSTFT": (
                 config.pre_emphasis_mrstft_weight,
-                _emphasised(self.mrstft, config.pre_emphasis_mrstft_coefficient),
+                _emphasised(self.mrstft.of_submodels, config.pre_emphasis_mrstft_coefficient),
             ),
         }
         self.terms = {name: term for name, term in terms.items() if term[0] > 0}
@@ -74,27 +74,16 @@ class CaptureLoss(nn.Module):
         """
         if world_size() > 1:
             return self.values_of_sums(total(self.sums(prediction, target)))
-        rows = [
-            torch.stack([term(row, target) for _, term in self.terms.values()])
-            for row in prediction.unbind(dim=1)
-        ]
-        return torch.stack(rows)
+        return torch.stack([term(prediction, target) for _, term in self.terms.values()], dim=-1)
 
     def sums(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(B, S, L) and (B, L) of one part of a batch to the (S, K) sums that add up over the parts."""
-        rows = [
-            torch.cat([term.sums(row, target) for term in self._parts]) for row in prediction.unbind(dim=1)
-        ]
-        return torch.stack(rows)
+        return torch.cat([term.sums(prediction, target) for term in self._parts], dim=-1)
 
     def values_of_sums(self, sums: Tensor) -> Tensor:
         """(S, K) sums of all parts to the (S, number of terms) values of the whole batch."""
-        sizes = [term.num_sums for term in self._parts]
-        rows = [
-            torch.stack([term.value(own) for term, own in zip(self._parts, row.split(sizes), strict=True)])
-            for row in sums
-        ]
-        return torch.stack(rows)
+        split = sums.split([term.num_sums for term in self._parts], dim=-1)
+        return torch.stack([term.value(own) for term, own in zip(self._parts, split, strict=True)], dim=-1)
 
     def weigh(self, values: Tensor) -> Tensor:
         """(S, terms) values to the (S,) losses of the submodels."""
@@ -115,6 +104,13 @@ class CaptureLoss(nn.Module):
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(B, S, L) and (B, L) to the scalar that is minimised."""
         return self.weigh(self.values(prediction, target)).sum()
+
+
+def _of_each(loss: Callable[[Tensor, Tensor], Tensor]) -> Term:
+    def of_each(prediction: Tensor, target: Tensor) -> Tensor:
+        return torch.stack([loss(row, target) for row in prediction.unbind(dim=1)])
+
+    return of_each
 
 
 def _emphasised_parts(term: Parts, coefficient: float) -> Parts:

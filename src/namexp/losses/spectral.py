@@ -1,4 +1,4 @@
-"""The multi-resolution STFT loss. Letters: B batch, L samples."""
+"""The multi-resolution STFT loss. Letters: B batch, S submodels, L samples, R resolutions, K sums."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import torch
 from auraloss.freq import MultiResolutionSTFTLoss
 from torch import Tensor, nn
 
+from namexp.kernels import mrstft
 from namexp.losses.parts import Parts, root, windows
 from namexp.losses.spectra import multi_resolution
-from namexp.losses.waveform import check_shapes
+from namexp.losses.waveform import check_shapes, check_submodels
 
 
 class Mrstft(nn.Module):
@@ -16,6 +17,8 @@ class Mrstft(nn.Module):
 
     The settings are auraloss's defaults, which the peer uses: FFT 1024, 2048, 512; hop 120, 240, 50;
     window 600, 1200, 240 (Hann). The convergence is one norm over the whole batch.
+    float32 on the CPU goes through a kernel, other precisions there through auraloss, other devices
+    through ``spectra``: equal up to rounding.
     Source: Yamamoto et al. 2020, arXiv:1910.11480, Eq. (5) to (7); Steinmetz and Reiss 2020, auraloss.
     """
 
@@ -26,6 +29,9 @@ class Mrstft(nn.Module):
         self.loss = MultiResolutionSTFTLoss(
             fft_sizes=[1024, 2048, 512], hop_sizes=[120, 240, 50], win_lengths=[600, 1200, 240]
         )
+        stfts = self.loss.stft_losses
+        self._resolutions = tuple(mrstft.Resolution(s.fft_size, s.hop_size, s.win_length) for s in stfts)
+        self._eps = stfts[0].eps
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Two (B, L) signals to a scalar.
@@ -33,33 +39,61 @@ class Mrstft(nn.Module):
         Raises:
             ValueError: the shapes differ, or L is shorter than the transform can take.
         """
+        check_shapes(prediction, target)
+        return self.of_submodels(prediction[:, None], target)[0]
+
+    def of_submodels(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """(B, S, L) against (B, L): the (S,) losses, the target's spectra taken once.
+
+        Raises:
+            ValueError: the shapes do not agree, or L is shorter than the transform can take.
+        """
         self._check(prediction, target)
+        sums = self._fast_sums(prediction, target)
+        if sums is not None:
+            return self._value(sums)
         if prediction.device.type != "cpu":
-            return multi_resolution(prediction[:, None], target, self.loss.stft_losses)[0]
-        return self.loss(prediction[:, None], target[:, None])
+            return multi_resolution(prediction, target, self.loss.stft_losses)
+        return torch.stack([self.loss(row[:, None], target[:, None]) for row in prediction.unbind(dim=1)])
 
     def _check(self, prediction: Tensor, target: Tensor) -> None:
-        check_shapes(prediction, target)
+        check_submodels(prediction, target)
         if prediction.shape[-1] < self.MIN_SAMPLES:
             raise ValueError(f"MRSTFT needs at least {self.MIN_SAMPLES} samples, got {prediction.shape[-1]}.")
 
-    # --- the same for a batch in parts: the norms are over all of them ----------------------------
+    # --- the loss as sums: by the kernel, and of a batch in parts, whose norms are over all of them -----
 
     @property
     def parts(self) -> Parts:
-        """The loss as sums over windows: three for each resolution, and the number of windows."""
-        return Parts(3 * len(self.loss.stft_losses) + 1, self._sums, self._value)
+        """The loss as sums over windows: R errors, R energies, the distance; and the number of windows."""
+        return Parts(2 * len(self._resolutions) + 2, self._sums, self._value)
 
     def _sums(self, prediction: Tensor, target: Tensor) -> Tensor:
         self._check(prediction, target)
-        sums = []
+        fast = self._fast_sums(prediction, target)
+        return self._torch_sums(prediction, target) if fast is None else fast
+
+    def _fast_sums(self, prediction: Tensor, target: Tensor) -> Tensor | None:
+        sums = mrstft.sums_or_none(prediction, target, self._resolutions, self._eps)
+        return None if sums is None else torch.cat([sums, windows(prediction[..., :1])], dim=-1)
+
+    def _torch_sums(self, prediction: Tensor, target: Tensor) -> Tensor:
+        errors, energies, distances = [], [], []
         for resolution in self.loss.stft_losses:
             resolution.window = resolution.window.to(prediction.device)
-            x, y = resolution.stft(prediction)[0], resolution.stft(target)[0]
-            distances = torch.mean(torch.abs(torch.log(x) - torch.log(y)), dim=(-2, -1))
-            sums += [torch.sum((y - x) ** 2), torch.sum(y**2), distances.sum()]
-        return torch.stack([*sums, windows(distances)])
+            y = resolution.stft(target)[0]
+            for row in prediction.unbind(dim=1):
+                x = resolution.stft(row)[0]
+                errors.append(torch.sum((y - x) ** 2))
+                energies.append(torch.sum(y**2))
+                distances.append(torch.mean(torch.abs(torch.log(x) - torch.log(y)), dim=(-2, -1)).sum())
+        of_resolutions = torch.stack([*errors, *energies, *distances]).view(3, -1, prediction.shape[1])
+        error, energy, distance = (x.t() for x in of_resolutions)
+        return torch.cat(
+            [error, energy, distance.sum(dim=-1, keepdim=True), windows(prediction[..., :1])], dim=-1
+        )
 
     def _value(self, sums: Tensor) -> Tensor:
-        error, energy, distance = sums[:-1].reshape(-1, 3).unbind(dim=1)
-        return torch.mean(root(error) / root(energy) + distance / sums[-1])
+        R = len(self._resolutions)
+        error, energy, distance, count = sums.split([R, R, 1, 1], dim=-1)
+        return torch.mean(root(error) / root(energy) + distance / (R * count), dim=-1)

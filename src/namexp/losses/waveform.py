@@ -1,4 +1,4 @@
-"""Losses on samples. Letters: B batch, L samples."""
+"""Losses on samples. Letters: B batch, S submodels, L samples."""
 
 from __future__ import annotations
 
@@ -19,8 +19,21 @@ def check_shapes(prediction: Tensor, target: Tensor) -> None:
         )
 
 
+def check_submodels(prediction: Tensor, target: Tensor) -> None:
+    """The prediction must be (B, S, L), the target (B, L).
+
+    Raises:
+        ValueError: they are not.
+    """
+    if prediction.ndim != 3 or prediction.shape[::2] != target.shape:
+        raise ValueError(
+            f"a loss of submodels needs a prediction (B, S, L) and a target (B, L), got "
+            f"{tuple(prediction.shape)} and {tuple(target.shape)}; was the target cut by receptive_field - 1?"
+        )
+
+
 def pre_emphasis(x: Tensor, coefficient: float) -> Tensor:
-    """x[t] - coefficient * x[t - 1]: (B, L) to (B, L - 1)."""
+    """x[t] - coefficient * x[t - 1]: (..., L) to (..., L - 1)."""
     return x[..., 1:] - coefficient * x[..., :-1]
 
 

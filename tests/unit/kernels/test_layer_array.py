@@ -219,13 +219,65 @@ def test_the_size_of_chunks_changes_no_bit(a2: LayerArraySpec, monkeypatch: pyte
     module = LayerArray(a2)
     signals = drawn_signals(a2, a2.receptive_field + 5000, items=2, residual=True, head=True)
     whole = everything(fast, module, signals.to(torch.float32))
-    for vectors in (6, 24):
-        monkeypatch.setattr(kernel, "CHUNK_VECTORS", vectors)
+    for numbers in (8 * 768, 8 * 3 * 768):
+        monkeypatch.setattr(kernel, "CHUNK", numbers)
         parts = everything(fast, module, signals.to(torch.float32))
         assert torch.equal(parts["head"], whole["head"])  # type: ignore[arg-type]
         assert torch.equal(parts["out"], whole["out"])  # type: ignore[arg-type]
         for name in whole:  # sums over time are added in another order
             torch.testing.assert_close(parts[name], whole[name], rtol=1e-4, atol=1e-3)
+
+
+def test_what_is_computed_again_is_the_same_bits(a2: LayerArraySpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = (*a2.layers[:3], LayerSpec(3, 2, activation("SiLU"), "gated", activation("Sigmoid")))
+    for spec in (a2, replace(a2, layers=layers)):
+        module = LayerArray(spec)
+        signals = drawn_signals(spec, spec.receptive_field + 900, items=3, residual=True, head=True)
+        kept = everything(fast, module, signals.to(torch.float32))
+        monkeypatch.setattr(kernel, "KEPT_BYTES", 0)
+        assert _same(kept, everything(fast, module, signals.to(torch.float32)))
+        monkeypatch.undo()
+
+
+def test_nothing_is_kept_where_nothing_learns(a2: LayerArraySpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = LayerArray(a2)
+    x = torch.randn(1, 1, a2.receptive_field)
+    kept: list[int] = []
+    monkeypatch.setattr(kernel, "_borrow", lambda size: kept.append(size) or torch.empty(size + 64).byte())
+    with torch.no_grad():
+        layer_arrays([module.inputs(x, x, None, residual=False)])
+    assert kept == []
+    layer_arrays([module.inputs(x, x, None, residual=False)])
+    assert len(kept) == 1
+
+
+def test_backward_can_be_asked_twice(a2: LayerArraySpec) -> None:
+    module = LayerArray(a2)
+    x = torch.randn(2, 1, a2.receptive_field + 300)
+    computed = layer_arrays([module.inputs(x, x, None, residual=False)])
+    assert computed is not None
+    score = computed[0][1].square().sum()
+    once, again = (
+        torch.autograd.grad(score, module.rechannel.weight, retain_graph=True)[0] for _ in range(2)
+    )
+    assert torch.equal(once, again)
+
+
+def test_two_forwards_before_their_backwards(a2: LayerArraySpec) -> None:
+    module = LayerArray(a2)
+    xs = [torch.randn(2, 1, a2.receptive_field + 300) for _ in range(2)]
+
+    def score(x: Tensor) -> Tensor:
+        computed = layer_arrays([module.inputs(x, x, None, residual=False)])
+        assert computed is not None
+        return computed[0][1].square().sum()
+
+    def gradient(value: Tensor) -> Tensor:
+        return torch.autograd.grad(value, module.rechannel.weight)[0]
+
+    one_by_one = [gradient(score(x)) for x in xs]
+    both = [score(x) for x in xs]
+    assert all(torch.equal(gradient(v), g) for v, g in zip(both, one_by_one, strict=True))
 
 
 def test_a_network_that_diverged_leaves_nothing_behind(a2: LayerArraySpec) -> None:

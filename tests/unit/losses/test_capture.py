@@ -71,11 +71,22 @@ def test_every_weight_weighs_its_own_term(key: str, column: int) -> None:
     torch.testing.assert_close(loss(prediction, target), 2.0 * _terms(prediction[:, 0], target)[column])
 
 
+def test_with_and_without_kernels_it_is_the_same_up_to_rounding(monkeypatch: Any) -> None:
+    prediction, target = _signals()
+    loss = CaptureLoss(_config(**WEIGHTS))
+    values, gradient = loss.values(prediction, target), _gradient(prediction, target)
+    monkeypatch.setenv("NAMEXP_KERNELS", "off")
+    torch.testing.assert_close(loss.values(prediction, target), values, rtol=2e-6, atol=0)
+    plain = _gradient(prediction, target)
+    assert (gradient - plain).norm() < 1e-3 * plain.norm()
+
+
 def test_a_term_of_weight_zero_is_not_computed(monkeypatch: Any) -> None:
     def forbidden(*_: Any) -> Tensor:
         raise AssertionError("computed")
 
-    monkeypatch.setattr(Mrstft, "forward", forbidden)
+    for name in ("forward", "of_submodels", "_sums"):
+        monkeypatch.setattr(Mrstft, name, forbidden)
     for name in ("esr", "dc"):
         monkeypatch.setattr(waveform, name, forbidden)
     monkeypatch.setattr(capture, "pre_emphasis", forbidden)

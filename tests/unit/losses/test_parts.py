@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -34,9 +35,13 @@ def _batch(*, silent: tuple[int, ...] = ()) -> tuple[Tensor, Tensor]:
 
 
 def _in_parts(loss: Parts, prediction: Tensor, target: Tensor, cut: list[int]) -> Tensor:
-    sums = [loss.sums(p, t) for p, t in zip(prediction.split(cut), target.split(cut), strict=True)]
-    assert all(s.shape == (loss.num_sums,) for s in sums)
-    return loss.value(torch.stack(sums).sum(dim=0))
+    """As a second submodel; the first one is nothing to it."""
+    both = torch.stack([2 * prediction.detach(), prediction], dim=1)
+    sums = [loss.sums(p, t) for p, t in zip(both.split(cut), target.split(cut), strict=True)]
+    assert all(s.shape == (2, loss.num_sums) for s in sums)
+    values = loss.value(torch.stack(sums).sum(dim=0))
+    assert values.shape == (2,)
+    return values[1]
 
 
 @pytest.mark.parametrize("silent", [(), (0, 5), (0, 1, 2, 3)])
@@ -79,17 +84,27 @@ def test_a_batch_of_silence_has_no_esr() -> None:
     assert _in_parts(parts.ESR, prediction, target, [4, 4]).item() == 0.0
 
 
-def test_every_term_of_every_submodel() -> None:
+def test_shapes_that_do_not_agree_are_refused() -> None:
+    prediction, target = _batch()
+    for loss in (parts.MSE, parts.ESR, parts.DC, Mrstft().parts):
+        with pytest.raises(ValueError, match=re.escape("got (8, 1500) and (8, 1500)")):
+            loss.sums(prediction, target)
+        with pytest.raises(ValueError, match=re.escape("got (8, 1, 1500) and (8, 1499)")):
+            loss.sums(prediction[:, None], target[:, 1:])
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 2e-6)])
+def test_every_term_of_every_submodel(dtype: torch.dtype, tolerance: float) -> None:
     config = LossConfig(
         mse_weight=1.0, esr_weight=0.1, dc_weight=0.2, mrstft_weight=0.3, pre_emphasis_mse_weight=0.4,
         pre_emphasis_mse_coefficient=0.85, pre_emphasis_mrstft_weight=0.5,
         pre_emphasis_mrstft_coefficient=0.9, val_loss="esr",
     )  # fmt: skip
     loss = CaptureLoss(config)
-    rows, target = _batch()
+    rows, target = (x.to(dtype) for x in _batch())
     prediction = torch.stack([rows, 0.5 * rows, rows + 0.01], dim=1)
     expected = loss.values(prediction, target)
     assert expected.shape == (3, 6)
     sums = sum(loss.sums(p, t) for p, t in zip(prediction.split(2), target.split(2), strict=True))
     assert isinstance(sums, Tensor)
-    torch.testing.assert_close(loss.values_of_sums(sums), expected, rtol=1e-12, atol=0)
+    torch.testing.assert_close(loss.values_of_sums(sums), expected, rtol=tolerance, atol=0)

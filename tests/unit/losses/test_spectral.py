@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 
 import auraloss
 import numpy as np
@@ -55,17 +56,46 @@ def test_the_convergence_is_one_norm_over_the_batch() -> None:
     assert abs(loss(prediction, target) - halves) > 0.05  # so the test above can tell
 
 
-def test_it_is_auralosses_with_its_defaults() -> None:
+def _with_gradient(
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], prediction: torch.Tensor, target: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    leaf = prediction.clone().requires_grad_()
+    value = loss(leaf, target)
+    assert value.shape == ()
+    return value.detach(), torch.autograd.grad(value, leaf)[0]
+
+
+def _auraloss(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return auraloss.freq.MultiResolutionSTFTLoss()(prediction[:, None], target[:, None])
+
+
+def test_without_kernels_it_is_auralosses_with_its_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAMEXP_KERNELS", "off")
     prediction, target = _signals()
-    reference = auraloss.freq.MultiResolutionSTFTLoss()
-    ours = prediction.clone().requires_grad_()
-    theirs = prediction.clone().requires_grad_()
-    loss, expected = Mrstft()(ours, target), reference(theirs[:, None], target[:, None])
-    assert loss.shape == ()
-    assert torch.equal(loss, expected)
-    loss.backward()
-    expected.backward()
-    assert torch.equal(ours.grad, theirs.grad)  # type: ignore[arg-type]
+    value, gradient = _with_gradient(Mrstft(), prediction, target)
+    expected, theirs = _with_gradient(_auraloss, prediction, target)
+    assert torch.equal(value, expected)
+    assert torch.equal(gradient, theirs)
+
+
+def test_with_kernels_it_is_auralosses_up_to_rounding() -> None:
+    prediction, target = _signals()
+    value, gradient = _with_gradient(Mrstft(), prediction, target)
+    expected, theirs = _with_gradient(_auraloss, prediction.double(), target.double())
+    torch.testing.assert_close(value.double(), expected, rtol=1e-6, atol=0)
+    assert (gradient - theirs).norm() < 1e-3 * theirs.norm()  # signs of distances near zero may flip
+
+
+def test_submodels_score_as_they_do_alone() -> None:
+    first, target = _signals()
+    rows = [first, target, 0.5 * first.flip(0)]
+    prediction = torch.stack(rows, dim=1)
+    for dtype in (torch.float32, torch.float64):  # with the kernel, where there is one, and without
+        loss = Mrstft()
+        alone = torch.stack([loss(row.to(dtype), target.to(dtype)) for row in rows])
+        together = loss.of_submodels(prediction.to(dtype), target.to(dtype))
+        assert together.dtype == dtype
+        assert torch.equal(together, alone)
 
 
 def test_prediction_and_target_are_not_exchangeable() -> None:

@@ -120,27 +120,34 @@ struct Array : Shape {
     }
   };
 
-  struct Kept {  // of a whole item, for backward
-    Rows x, condition, head, g_out, g_head, gx, g_condition;
-    std::vector<Rows> inputs, values;
+  struct Kept {  // of a whole item, from its forward to its backward
+    Rows head;
+    std::vector<Rows> values;
+
+    Kept(Pieces& pieces, const Call& call, const Kind* kinds, const Clock& clock) {
+      head = take_rows(pieces, H, clock.end, 0);
+      for (i64 l = 0; l < call.num_layers; l++) {
+        const i64 past = clock.start[l + 1] - clock.start[l];
+        values.push_back(take_rows(pieces, kinds[call.layers[l].kind].mid, clock.end, past));
+      }
+    }
+  };
+
+  struct Backward {  // of a whole item; what begins with g, but for g_out, of a chunk
+    Rows x, condition, g_out, g_head, gx, g_condition;
+    std::vector<Rows> inputs;
     V* sums;
     i64 num_sums;
     float* scratch;
 
-    Kept(Pieces& pieces, const Call& call, const Kind* kinds, const Clock& clock) {
+    Backward(Pieces& pieces, const Call& call, const Kind* kinds, const Clock& clock) {
       x = take_rows(pieces, IN, clock.end, 0);
       condition = take_rows(pieces, D, clock.end, 0);
-      head = take_rows(pieces, H, clock.end, 0);
       g_out = take_rows(pieces, O, clock.end, HEAD_PAST);
       g_head = take_rows(pieces, H, call.chunk, 0);
-      gx = take_rows(pieces, std::max(C, IN), call.chunk, 0);
+      gx = take_rows(pieces, C, call.chunk, 0);
       g_condition = take_rows(pieces, std::max(D, IN), call.chunk, 0);
-      for (i64 l = 0; l < call.num_layers; l++) {
-        const i64 past = clock.start[l + 1] - clock.start[l];
-        inputs.push_back(take_rows(pieces, C, clock.end, 0));
-        values.push_back(take_rows(pieces, kinds[call.layers[l].kind].mid, clock.end, past));
-      }
-      inputs.push_back(take_rows(pieces, call.residual ? C : 0, clock.end, 0));
+      for (i64 l = 0; l < call.num_layers; l++) inputs.push_back(take_rows(pieces, C, clock.end, 0));
       num_sums = Places(call, kinds).sums.back();
       sums = pieces.take<V>(num_sums);
       scratch = pieces.take<float>(max_mid(call, kinds) * 2 * BLOCK);
@@ -193,18 +200,27 @@ struct Array : Shape {
     Forward f(pieces, call, kinds, clock);
     for (i64 l = 0; l <= call.num_layers; l++)
       fill_zero(f.history[l], l == call.num_layers ? H : C, 0, f.remembered[l]);
+    Pieces own(call.kept + item * call.kept_size);
+    const Kept kept(own, call, kinds, clock);
+    if (call.kept) clear_before_head(clock, kept.head);
     for (i64 begin = 0; begin < clock.end; begin += call.chunk)
-      forward_chunk(call, kinds, clock, places, f, item, begin, std::min(clock.end, begin + call.chunk));
+      forward_chunk(call, kinds, clock, places, f, kept, item, begin, std::min(clock.end, begin + call.chunk));
+  }
+
+  static void clear_before_head(const Clock& clock, Rows head) {
+    const i64 from = vectors_down(clock.head_start);
+    fill_zero(head, H, from - W, from);
   }
 
   static void forward_chunk(const Call& call, const Kind* kinds, const Clock& clock, const Places& places,
-                            Forward& f, i64 item, i64 begin, i64 end) {
-    const Rows condition = moved(f.condition, begin), head = moved(f.head, begin - f.before);
+                            Forward& f, const Kept& kept, i64 item, i64 begin, i64 end) {
+    const bool keep = call.kept;
+    const Rows condition = moved(f.condition, begin), head = keep ? kept.head : moved(f.head, begin - f.before);
     Rows x = moved(f.ping, begin - f.before), next = moved(f.pong, begin - f.before);
     read_signal(next, call.x, item, IN, clock.shift, begin, end);
     read_signal(condition, call.condition, item, D, clock.shift, begin, end);
     rechannel(call, next, x, begin, end);
-    f.recall(call.num_layers, head, H, begin);
+    if (!keep) f.recall(call.num_layers, head, H, begin);
     begin_head(call, clock, item, head, begin, end);
     for (i64 l = 0; l < call.num_layers; l++) {
       fill_zero(x, C, std::max(begin, clock.from(l) - W), std::min(end, clock.from(l)));
@@ -212,14 +228,13 @@ struct Array : Shape {
       f.remember(l, x, C, end);
       const LayerCall& layer = call.layers[l];
       const bool residual = l + 1 < call.num_layers || call.residual;
-      const LayerSignals signals{x,     next,      condition,      head,
-                                 {},    f.scratch, layer.dilation, vectors_down(clock.head_start),
-                                 residual, false};
+      const LayerSignals signals{x, next, condition, head, kept.values[l], f.scratch, layer.dilation,
+                                 vectors_down(clock.head_start), residual, keep};
       const i64 from = std::max(begin, clock.from(l + 1));
       if (from < end) kinds[layer.kind].forward(layer, weights(call, places, l), signals, from, end);
       std::swap(x, next);
     }
-    f.remember(call.num_layers, head, H, end);
+    if (!keep) f.remember(call.num_layers, head, H, end);
     const Rows out = moved(f.out, begin);
     const i64 from = std::max(begin, vectors_down(clock.out_start));
     if (from < end) head_convolution(call, places, head, out, from, end);
@@ -233,24 +248,32 @@ struct Array : Shape {
 
   // --- backward ---------------------------------------------------------------------------------------
 
-  static void keep_item(const Call& call, const Kind* kinds, const Clock& clock, const Places& places,
-                        const Kept& k, i64 item) {
-    read_signal(k.x, call.x, item, IN, clock.shift, 0, clock.end);
-    read_signal(k.condition, call.condition, item, D, clock.shift, 0, clock.end);
-    const i64 head_from = vectors_down(clock.head_start);
-    fill_zero(k.head, H, head_from - W, head_from);
-    begin_head(call, clock, item, k.head, head_from, clock.end);
-    for (i64 l = 0; l < call.num_layers; l++) fill_zero(k.inputs[l], C, clock.from(l) - W, clock.from(l));
+  // Inputs of all layers, from what was kept in forward, or with it from the beginning.
+  static void bring_back(const Call& call, const Kind* kinds, const Clock& clock, const Places& places,
+                         const Kept& kept, const Backward& b, i64 item) {
+    read_signal(b.x, call.x, item, IN, clock.shift, 0, clock.end);
+    read_signal(b.condition, call.condition, item, D, clock.shift, 0, clock.end);
+    for (i64 l = 0; l < call.num_layers; l++) fill_zero(b.inputs[l], C, clock.from(l) - W, clock.from(l));
+    if (!call.kept) {
+      clear_before_head(clock, kept.head);
+      begin_head(call, clock, item, kept.head, 0, clock.end);
+    }
     for (i64 begin = 0; begin < clock.end; begin += call.chunk) {
       const i64 end = std::min(clock.end, begin + call.chunk);
-      rechannel(call, k.x, k.inputs[0], begin, end);
+      rechannel(call, b.x, b.inputs[0], begin, end);
       for (i64 l = 0; l < call.num_layers; l++) {
         const LayerCall& layer = call.layers[l];
         const bool residual = l + 1 < call.num_layers;  // the last one is of no use here
-        const LayerSignals signals{k.inputs[l], k.inputs[l + 1], k.condition, k.head, k.values[l], k.scratch,
-                                   layer.dilation, head_from, residual, true};
+        const LayerSignals signals{b.inputs[l], residual ? b.inputs[l + 1] : Rows{}, b.condition, kept.head,
+                                   kept.values[l], b.scratch, layer.dilation, vectors_down(clock.head_start),
+                                   residual, true};
         const i64 from = std::max(begin, clock.from(l + 1));
-        if (from < end) kinds[layer.kind].forward(layer, weights(call, places, l), signals, from, end);
+        if (from >= end) continue;
+        const Kind& kind = kinds[layer.kind];
+        if (!call.kept)
+          kind.forward(layer, weights(call, places, l), signals, from, end);
+        else if (residual)
+          kind.rebuild(layer, weights(call, places, l), signals, from, end);
       }
     }
   }
@@ -259,30 +282,30 @@ struct Array : Shape {
     const Clock clock(call, kinds, HEAD_PAST);
     const Places places(call, kinds);
     Pieces pieces(workspace);
-    const Kept k(pieces, call, kinds, clock);
-    keep_item(call, kinds, clock, places, k, item);
-    std::memset(k.sums, 0, sizeof(V) * k.num_sums);
+    const Backward b(pieces, call, kinds, clock);
+    Pieces own(call.kept ? call.kept + item * call.kept_size : workspace + pieces.used());
+    const Kept kept(own, call, kinds, clock);
+    bring_back(call, kinds, clock, places, kept, b, item);
+    std::memset(b.sums, 0, sizeof(V) * b.num_sums);
     for (i64 l = 0; l < call.num_layers; l++) {
       const i64 past = clock.start[l + 1] - clock.start[l];
-      fill_zero(k.values[l], kinds[call.layers[l].kind].mid, clock.end, clock.end + vectors_up(past) + W);
+      fill_zero(kept.values[l], kinds[call.layers[l].kind].mid, clock.end, clock.end + vectors_up(past) + W);
     }
-    const i64 out_from = vectors_down(clock.out_start);
     if (call.g_head)
-      read_signal(k.g_out, call.g_head, item, O, clock.out_start, 0, clock.end);
+      read_signal(b.g_out, call.g_head, item, O, clock.out_start, 0, clock.end);
     else
-      fill_zero(k.g_out, O, 0, clock.end);
-    fill_zero(k.g_out, O, clock.end, clock.end + vectors_up(HEAD_PAST) + W);
+      fill_zero(b.g_out, O, 0, clock.end);
+    fill_zero(b.g_out, O, clock.end, clock.end + vectors_up(HEAD_PAST) + W);
     for (i64 begin = (clock.end - 1) / call.chunk * call.chunk; begin >= 0; begin -= call.chunk)
-      backward_chunk(call, kinds, clock, places, k, item, begin, std::min(clock.end, begin + call.chunk),
-                     out_from);
-    finish(call, kinds, places, k, item);
+      backward_chunk(call, kinds, clock, places, kept, b, item, begin, std::min(clock.end, begin + call.chunk));
+    finish(call, kinds, places, b, item);
   }
 
   static void backward_chunk(const Call& call, const Kind* kinds, const Clock& clock, const Places& places,
-                             const Kept& k, i64 item, i64 begin, i64 end, i64 out_from) {
-    const Rows g_head = moved(k.g_head, begin), gx = moved(k.gx, begin);
-    const Rows g_condition = moved(k.g_condition, begin);
-    backward_head(call, clock, k, g_head, std::max(begin, out_from), begin, end);
+                             const Kept& kept, const Backward& b, i64 item, i64 begin, i64 end) {
+    const Rows g_head = moved(b.g_head, begin), gx = moved(b.gx, begin);
+    const Rows g_condition = moved(b.g_condition, begin);
+    backward_head(call, clock, kept, b, g_head, begin, end);
     if (call.g_head_input) write_signal(call.g_head_input, item, H, clock.head_start, g_head, begin, end);
     if (call.g_out)
       read_signal(gx, call.g_out, item, C, clock.out_start, begin, end);
@@ -294,13 +317,13 @@ struct Array : Shape {
       const i64 gx_from = std::max(begin, clock.from(l));
       if (gx_from >= end) continue;
       const bool residual = l + 1 < call.num_layers || call.residual;
-      const LayerSignals signals{k.inputs[l], gx, k.condition, g_head, k.values[l], k.scratch,
+      const LayerSignals signals{b.inputs[l], gx, b.condition, g_head, kept.values[l], b.scratch,
                                  layer.dilation, vectors_down(clock.head_start), residual, true};
-      const LayerGradient gradient{gx, g_condition, k.sums + places.sums[l], bool(call.g_condition)};
+      const LayerGradient gradient{gx, g_condition, b.sums + places.sums[l], bool(call.g_condition)};
       const i64 from = std::min(end, std::max(begin, clock.from(l + 1)));
       kinds[layer.kind].backward(layer, weights(call, places, l), signals, gradient, from, end, gx_from);
     }
-    backward_rechannel(call, k, gx, begin, end);
+    backward_rechannel(b, gx, begin, end);
     if (call.g_condition) write_signal(call.g_condition, item, D, clock.shift, g_condition, begin, end);
     if (call.g_x) {
       for_tiles<IN>(begin, end, [&](auto first, auto outputs, auto vectors, i64 t) INLINED {
@@ -313,57 +336,59 @@ struct Array : Shape {
     }
   }
 
-  static void backward_head(const Call& call, const Clock& clock, const Kept& k, Rows g_head, i64 out_from,
+  static void backward_head(const Call& call, const Clock& clock, const Kept& kept, const Backward& b, Rows g_head,
                             i64 begin, i64 end) {
     const i64 from = std::min(end, std::max(begin, vectors_down(clock.head_start)));
     fill_zero(g_head, H, begin, from);
     for_tiles<H>(from, end, [&](auto first, auto outputs, auto vectors, i64 t) INLINED {
       V tile[outputs][vectors];
       clear(tile);
-      accumulate<O, KH>(tile, k.g_out, t, HEAD_PAST, -Shape::HEAD_DILATION,
+      accumulate<O, KH>(tile, b.g_out, t, HEAD_PAST, -Shape::HEAD_DILATION,
                         call.packed + P_HEAD_T + first * O * KH);
       store_tile(tile, g_head, first, t);
     });
-    for_blocks(out_from, end, [&](i64 t, i64 stop) {
+    for_blocks(std::max(begin, vectors_down(clock.out_start)), end, [&](i64 t, i64 stop) {
       const float* rows[H * KH + 1];
       for (int h = 0; h < H; h++)
-        for (int i = 0; i < KH; i++) rows[h * KH + i] = k.head.at(h, t - (KH - 1 - i) * Shape::HEAD_DILATION);
+        for (int i = 0; i < KH; i++) rows[h * KH + i] = kept.head.at(h, t - (KH - 1 - i) * Shape::HEAD_DILATION);
       rows[H * KH] = ones();
-      outer<O, H * KH + 1>(k.g_out, t, rows, stop - t, k.sums + C * IN);
+      outer<O, H * KH + 1>(b.g_out, t, rows, stop - t, b.sums + C * IN);
     });
   }
 
-  static void backward_rechannel(const Call&, const Kept& k, Rows gx, i64 begin, i64 end) {
+  static void backward_rechannel(const Backward& b, Rows gx, i64 begin, i64 end) {
     for_blocks(begin, end, [&](i64 t, i64 stop) {
       const float* rows[IN];
-      for (int i = 0; i < IN; i++) rows[i] = k.x.at(i, t);
-      outer<C, IN>(gx, t, rows, stop - t, k.sums);
+      for (int i = 0; i < IN; i++) rows[i] = b.x.at(i, t);
+      outer<C, IN>(gx, t, rows, stop - t, b.sums);
     });
   }
 
-  static void finish(const Call& call, const Kind* kinds, const Places& places, const Kept& k, i64 item) {
+  static void finish(const Call& call, const Kind* kinds, const Places& places, const Backward& b, i64 item) {
     float* const gradient = call.g_parameters + item * places.num_parameters();
-    for (int i = 0; i < C * IN; i++) gradient[i] = sum(k.sums[i]);
+    for (int i = 0; i < C * IN; i++) gradient[i] = sum(b.sums[i]);
     for (i64 l = 0; l < call.num_layers; l++)
-      kinds[call.layers[l].kind].finish(k.sums + places.sums[l], gradient + places.file[l]);
+      kinds[call.layers[l].kind].finish(b.sums + places.sums[l], gradient + places.file[l]);
     float* const head = gradient + places.file.back();
     constexpr int width = H * KH + 1;
     for (int o = 0; o < O; o++) {
-      for (int i = 0; i < H * KH; i++) head[o * H * KH + i] = sum(k.sums[C * IN + o * width + i]);
-      if constexpr (Shape::HEAD_BIAS) head[HEAD_WEIGHTS + o] = sum(k.sums[C * IN + o * width + H * KH]);
+      for (int i = 0; i < H * KH; i++) head[o * H * KH + i] = sum(b.sums[C * IN + o * width + i]);
+      if constexpr (Shape::HEAD_BIAS) head[HEAD_WEIGHTS + o] = sum(b.sums[C * IN + o * width + H * KH]);
     }
   }
 
   static void measure(const Call& call, const Kind* kinds, i64* sizes) {
     const Clock clock(call, kinds, HEAD_PAST);
     const Places places(call, kinds);
-    Pieces forward(nullptr), backward(nullptr);
+    Pieces forward(nullptr), backward(nullptr), kept(nullptr);
     Forward(forward, call, kinds, clock);
-    Kept(backward, call, kinds, clock);
+    Backward(backward, call, kinds, clock);
+    Kept(kept, call, kinds, clock);
     sizes[0] = forward.used();
     sizes[1] = backward.used();
-    sizes[2] = places.packed.back();
-    sizes[3] = places.num_parameters();
+    sizes[2] = kept.used();
+    sizes[3] = places.packed.back();
+    sizes[4] = places.num_parameters();
   }
 };
 

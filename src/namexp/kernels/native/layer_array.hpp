@@ -10,9 +10,10 @@
 // start is finite (it comes from zeros) and reaches no result.
 //
 // Forward goes through time in chunks, all layers for one chunk, so that everything stays in the
-// cache. Backward computes an item again, keeping the input and the activation of every layer, then
-// goes through the chunks from the end. A layer's gradient before its activation takes the place of
-// the activation; that of the convolution's input is carried from layer to layer in place.
+// cache. Where memory allows, it keeps what every activation gave; else backward computes it again, to
+// the same bits. Backward adds up the residuals once more, then goes through the chunks from the end. A
+// layer's gradient before its activation takes the place of what was kept; that of the convolution's
+// input is carried from layer to layer in place.
 
 #pragma once
 
@@ -53,6 +54,8 @@ struct Call {
   Signal g_out, g_head;
   Signal g_x, g_condition, g_head_input;
   float* g_parameters;  // (items, parameters)
+  char* kept;           // of all items, between forward and backward; null: backward computes it again
+  i64 kept_size;        // bytes of one item
 };
 
 constexpr i64 BLOCK = 24 * W;  // samples for which a layer's stages follow each other in the nearest cache
@@ -122,6 +125,7 @@ struct Kind {
   i64 num_parameters, num_packed, num_sums;
   void (*pack)(const float* file, float* packed);
   void (*forward)(const LayerCall&, const Weights&, const LayerSignals&, i64 begin, i64 end);
+  void (*rebuild)(const LayerCall&, const Weights&, const LayerSignals&, i64 begin, i64 end);
   void (*backward)(const LayerCall&, const Weights&, const LayerSignals&, const LayerGradient&, i64 begin,
                    i64 end, i64 gx_begin);
   void (*finish)(const V* sums, float* gradient);
@@ -251,7 +255,10 @@ struct Layer : Shape {
       else if constexpr (!Between::DIRECT)
         add_rows(s.head, a, begin, end);
     }
-    if (!s.residual) return;
+    if (s.residual) residual_block(w, s, a, begin, end);
+  }
+
+  static void residual_block(const Weights& w, const LayerSignals& s, Rows a, i64 begin, i64 end) {
     if constexpr (L1X1) {
       for_tiles<C>(begin, end, [&](auto first, auto outputs, auto vectors, i64 t) INLINED {
         V tile[outputs][vectors];
@@ -276,6 +283,16 @@ struct Layer : Shape {
     const i64 middle = std::min(std::max(begin, s.head_start), end);  // the head begins later
     for_blocks(begin, middle, [&](i64 t, i64 stop) { forward_block(between, w, s, t, stop); });
     for_blocks(middle, end, [&](i64 t, i64 stop) { forward_block(between, w, s, t, stop); });
+  }
+
+  // The residual alone, from what was kept: the same bits as in forward.
+  static void rebuild(const LayerCall& layer, const Weights& w, const LayerSignals& s, i64 begin, i64 end) {
+    const Between between(layer.activation, layer.gate);
+    for_blocks(begin, end, [&](i64 t, i64 stop) {
+      const Rows a = Between::DIRECT ? s.kept : block_rows(s.scratch, t);
+      if constexpr (!Between::DIRECT) activate(between, s.kept, a, t, stop);
+      residual_block(w, s, a, t, stop);
+    });
   }
 
   // Gradient before the activation, in place of what was kept, and that of the 1x1 convolutions.
@@ -405,7 +422,7 @@ struct Layer : Shape {
   }
 
   static constexpr Kind kind() {
-    return {K, M, PARAMETERS, PACKED, SUMS, pack, forward, backward, finish};
+    return {K, M, PARAMETERS, PACKED, SUMS, pack, forward, rebuild, backward, finish};
   }
 };
 

@@ -96,10 +96,10 @@ INLINE void accumulate(V (&sums)[O][N], Rows in, i64 t, i64 first, i64 step, con
     for (int k = 0; k < K; k++) {
       V x[N];
 #pragma GCC unroll 8
-      for (int n = 0; n < N; n++) x[n] = load(p + n * W);
+      for (int n = 0; n < N; n++) x[n] = held(load(p + n * W));
 #pragma GCC unroll 8
       for (int o = 0; o < O; o++) {
-        const V weight = splat(w[o]);
+        const V weight = held(splat(w[o]));
 #pragma GCC unroll 8
         for (int n = 0; n < N; n++) sums[o][n] += weight * x[n];
       }
@@ -131,10 +131,10 @@ INLINE void outer_tile(const float* a, i64 stride, const float* const* b, i64 le
   for (i64 t = 0; t < length; t += W) {
     V y[B];
 #pragma GCC unroll 8
-    for (int j = 0; j < B; j++) y[j] = load(b[j] + t);
+    for (int j = 0; j < B; j++) y[j] = held(load(b[j] + t));
 #pragma GCC unroll 8
     for (int i = 0; i < A; i++) {
-      const V x = load(a + i * stride + t);
+      const V x = held(load(a + i * stride + t));
 #pragma GCC unroll 8
       for (int j = 0; j < B; j++) tile[i][j] += x * y[j];
     }

@@ -48,20 +48,38 @@ INLINE V load(const float* p) {
 
 INLINE void store(float* p, V v) { std::memcpy(p, &v, sizeof v); }
 
+// The same vector, in a register: a compiler would rather read it again for each use.
+INLINE V held(V v) {
+#if defined(__AVX512F__)
+  asm("" : "+v"(v));
+#elif defined(__x86_64__)
+  asm("" : "+x"(v));
+#elif defined(__aarch64__)
+  asm("" : "+w"(v));
+#endif
+  return v;
+}
+
 INLINE VI bits(V x) { return (VI)x; }
 
 INLINE V floats(VI x) { return (V)x; }
 
-INLINE V select(VI mask, V yes, V no) { return floats((mask & bits(yes)) | (~mask & bits(no))); }
-
-INLINE V maximum(V a, V b) { return select(a > b, a, b); }
-
-INLINE V minimum(V a, V b) { return select(a < b, a, b); }
+INLINE V select(VI mask, V yes, V no) { return mask ? yes : no; }
 
 INLINE V absolute(V x) { return floats(bits(x) & splat_int(0x7fffffff)); }
 
 INLINE V with_sign_of(V magnitude, V sign) {
   return floats(bits(magnitude) | (bits(sign) & splat_int(-0x7fffffff - 1)));
+}
+
+// 1 / x to rounding, for x whose reciprocal is a normal number.
+INLINE V reciprocal(V x) {
+#if defined(__AVX512F__)
+  const V guess = __builtin_ia32_rcp14ps512_mask(x, V{}, static_cast<unsigned short>(-1));
+  return guess + guess * (splat(1.0f) - x * guess);  // Newton: 14 bits become 28
+#else
+  return splat(1.0f) / x;
+#endif
 }
 
 INLINE float sum(V v) {  // in a fixed order
@@ -107,12 +125,13 @@ INLINE V clamped(V x, float low, float high) {  // keeps NaN, as torch's clamp d
 }
 
 INLINE V hyperbolic_tangent(V x) {
-  const V e = exponential_minus_one(clamped(absolute(x), 0.0f, 10.0f) * splat(2.0f));
-  return with_sign_of(e / (e + splat(2.0f)), x);
+  const V size = absolute(x);
+  const V e = exponential_minus_one(select(size > splat(10.0f), splat(10.0f), size) * splat(2.0f));
+  return with_sign_of(e * reciprocal(e + splat(2.0f)), x);
 }
 
 INLINE V logistic(V x) {
-  return splat(1.0f) / (splat(1.0f) + exponential(-clamped(x, -87.0f, 87.0f)));
+  return reciprocal(splat(1.0f) + exponential(-clamped(x, -87.0f, 87.0f)));
 }
 
 }  // namespace namexp

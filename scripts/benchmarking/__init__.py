@@ -1,0 +1,1 @@
+"""Timing namexp against neural-amp-modeler: two processes, one in each program's environment."""
