@@ -78,8 +78,10 @@ class OurSide(Side):
             optimizer=config.optimizer,
             scheduler=config.scheduler,
             gradient_clip_norm=config.trainer.gradient_clip_norm,
+            graphed=config.trainer.graphs,
         ).to(device)
         self._optimizer = self._task.configure_optimizers()
+        self._task.on_train_start()
 
     @property
     def num_widths(self) -> int:

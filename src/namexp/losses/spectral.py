@@ -17,7 +17,8 @@ class Mrstft(nn.Module):
 
     The settings are auraloss's defaults, which the peer uses: FFT 1024, 2048, 512; hop 120, 240, 50;
     window 600, 1200, 240 (Hann). The convergence is one norm over the whole batch.
-    float32 on the CPU goes through a kernel, everything else through auraloss: equal up to rounding.
+    float32 on the CPU goes through a kernel, other precisions there through auraloss, other devices
+    through ``spectra``: equal up to rounding.
     Source: Yamamoto et al. 2020, arXiv:1910.11480, Eq. (5) to (7); Steinmetz and Reiss 2020, auraloss.
     """
 

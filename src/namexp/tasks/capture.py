@@ -93,6 +93,8 @@ class CaptureTask(pl.LightningModule):
         Only then anything is logged: Lightning's ``log`` takes about a millisecond for each value, and
         a GPU is waited for.
         """
+        if self._trainer is None:
+            return False  # nobody listens
         every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined] # set from outside
         return self.trainer.should_stop or (self.global_step + 1) % every == 0
 

@@ -140,7 +140,7 @@ def test_without_gradients_there_is_nothing_to_record() -> None:
 def test_what_cannot_be_recorded_is_told_once_and_left_to_the_caller(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fallback, "_told", set())
+    fallback._tell.cache_clear()
     net, recorder = _Net(), Tape()
     net.waits = True
     graphed = _graphed(net, recorder)
