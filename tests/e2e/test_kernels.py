@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -29,6 +30,10 @@ NOTICE = (
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.mark.skipif(
+    not any(map(shutil.which, ("c++", "g++", "clang++"))),
+    reason="no C++ compiler on the PATH to compare with",
+)
 def test_without_a_compiler_everything_works_and_says_that_it_is_slower(
     command: Run, pair: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -1,34 +1,28 @@
 """Layer arrays of WaveNets on the CPU: forward and backward in one pass each, nothing saved.
 
-The arithmetic is in ``native/layer_array.hpp``; here is which array it can do, the text that compiles
-it for one shape, and the way in and out of autograd.
+The way in and out of autograd; the work is done by the library of each array.
 Letters: A arrays that are computed together, B batch, C channels, D condition size, H channels of the
 head sum, O outputs of the head, L samples, R receptive field.
 """
 
 from __future__ import annotations
 
-import ctypes
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from namexp.kernels.compiler import UnavailableError, load, switched_off
+from namexp.kernels.array_library import Kernel, Signal, kernels
+from namexp.kernels.compiler import UnavailableError
 from namexp.kernels.fallback import told_once
-from namexp.schema.activation import ActivationSpec
-from namexp.schema.wavenet import FILM_SITES, LayerArraySpec, LayerSpec
+from namexp.kernels.memory import aligned, borrow, give_back
+from namexp.schema.wavenet import LayerArraySpec
 
-CHUNK = 36864  # numbers of one signal in a chunk: three such signals fit into the second cache
-BLOCK = 768  # samples; a chunk is some of them
 KEPT_BYTES = 384 << 20  # of activations, between forward and backward
 KEPT_THREADS = 4  # with more, the memory is slower than computing them again
-MOST_FREE = 4  # pieces of memory between two steps: one for each call of a forward
-MAX_WIDTH = 64  # channels beyond which torch's matrix products are as good
 
 
 @dataclass(frozen=True)
@@ -52,264 +46,6 @@ class ArrayInputs:
     residual: bool
 
 
-def why_not(spec: LayerArraySpec) -> str | None:
-    """The feature of ``spec`` that the kernel lacks; None where it has all."""
-    active = [site for site in FILM_SITES if spec.film(site).active]
-    if active:
-        return f"{active[0]} is active"
-    for layer in spec.layers:
-        for activation in (layer.activation, layer.secondary_activation):
-            if activation is None:
-                continue
-            if activation.learned:
-                return f"{activation.type} is learned"
-            if activation.type == "LeakyReLU" and activation.get("negative_slope") < 0:
-                return "the LeakyReLU has a negative slope below 0"
-    widest = max(spec.channels, spec.bottleneck, spec.head_in_channels, spec.input_size)
-    if widest > MAX_WIDTH:
-        return f"{widest} channels are more than {MAX_WIDTH}"
-    return None
-
-
-def source(spec: LayerArraySpec) -> str:
-    """The C++ text of the library for arrays of this shape."""
-    head, one, to_head = spec.head, spec.layer1x1, spec.head1x1
-    numbers = {
-        "INPUTS": spec.input_size,
-        "C": spec.channels,
-        "B": spec.bottleneck,
-        "D": spec.condition_size,
-        "H": spec.head_in_channels,
-        "OUTPUTS": head.out_channels,
-        "HEAD_KERNEL": head.kernel_size,
-        "HEAD_DILATION": head.dilation,
-        "HEAD_BIAS": int(head.bias),
-        "GROUPS_INPUT": spec.groups_input,
-        "GROUPS_MIX": spec.groups_input_mixin,
-        "LAYER1X1": int(one.active),
-        "GROUPS_LAYER1X1": one.groups if one.active else 1,
-        "HEAD1X1": int(to_head.active),
-        "GROUPS_HEAD1X1": to_head.groups if to_head.active else 1,
-    }
-    constants = "".join(f"  static constexpr int {name} = {value};\n" for name, value in numbers.items())
-    kinds = ", ".join(f"namexp::Layer<Shape, {kind}>::kind()" for kind in _kinds(spec))
-    return (
-        '#include "array_items.hpp"\nusing namespace namexp;\n'
-        f"struct Shape {{\n{constants}}};\n"
-        f"static const Kind kinds[] = {{{kinds}}};\n"
-        "NAMEXP_LIBRARY(Shape)\n"
-    )
-
-
-def _kind(layer: LayerSpec) -> str:
-    """What the compiled code of a layer depends on."""
-    secondary = layer.secondary_activation
-    if secondary is None:
-        between = f"Single<{layer.activation.type}>"
-    else:
-        name = "Gated" if layer.gating_mode == "gated" else "Blended"
-        between = f"{name}<{layer.activation.type}, {secondary.type}>"
-    return f"{layer.kernel_size}, {between}"
-
-
-def _kinds(spec: LayerArraySpec) -> list[str]:
-    return sorted({_kind(layer) for layer in spec.layers})
-
-
-# --- the plain C interface ------------------------------------------------------------------------------
-
-
-class _Layer(ctypes.Structure):
-    _fields_ = (
-        ("kind", ctypes.c_int64),
-        ("dilation", ctypes.c_int64),
-        ("activation", ctypes.c_float * 4),
-        ("gate", ctypes.c_float * 4),
-    )
-
-
-class _Signal(ctypes.Structure):
-    _fields_ = (("data", ctypes.c_void_p), ("item_stride", ctypes.c_int64), ("row_stride", ctypes.c_int64))
-
-
-class _Call(ctypes.Structure):
-    _fields_ = (
-        ("num_layers", ctypes.c_int64),
-        ("length", ctypes.c_int64),
-        ("residual", ctypes.c_int64),
-        ("chunk", ctypes.c_int64),
-        ("layers", ctypes.c_void_p),
-        ("parameters", ctypes.c_void_p),
-        ("packed", ctypes.c_void_p),
-        *(
-            (name, _Signal)
-            for name in (
-                *("x", "condition", "head_input", "out", "head"),
-                *("g_out", "g_head", "g_x", "g_condition", "g_head_input"),
-            )
-        ),
-        ("g_parameters", ctypes.c_void_p),
-        ("kept", ctypes.c_void_p),
-        ("kept_size", ctypes.c_int64),
-    )
-
-
-class _Task(ctypes.Structure):
-    _fields_ = (("work", ctypes.c_void_p), ("call", ctypes.c_void_p), ("item", ctypes.c_int64))
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """What a call needs: bytes for a thread, forward and backward, and for an item; counts of floats."""
-
-    forward: int
-    backward: int
-    kept: int
-    packed: int
-    parameters: int
-
-
-class Kernel:
-    """The compiled library for one array."""
-
-    def __init__(self, spec: LayerArraySpec, library: ctypes.CDLL) -> None:
-        self.spec = spec
-        self._library = library
-        library.namexp_forward.restype = ctypes.c_void_p
-        library.namexp_backward.restype = ctypes.c_void_p
-        self.forward: int = library.namexp_forward()
-        self.backward: int = library.namexp_backward()
-        kinds = _kinds(spec)
-        self._layers = (_Layer * len(spec.layers))(*(_layer(layer, kinds) for layer in spec.layers))
-
-    @cached_property
-    def past(self) -> int:
-        """Samples by which the layers shorten a signal."""
-        return sum((layer.kernel_size - 1) * layer.dilation for layer in self.spec.layers)
-
-    def call(self, *, length: int, residual: bool) -> _Call:
-        """A call for ``length`` samples, without its signals."""
-        return _Call(
-            num_layers=len(self.spec.layers),
-            length=length,
-            residual=residual,
-            chunk=_chunk(self.spec),
-            layers=ctypes.addressof(self._layers),
-        )
-
-    def measure(self, call: _Call) -> Sizes:
-        """What ``call`` needs."""
-        sizes = (ctypes.c_int64 * 5)()
-        self._library.namexp_measure(ctypes.byref(call), sizes)
-        return Sizes(*sizes)
-
-    def pack(self, call: _Call) -> None:
-        """Bring the parameters into the order of use."""
-        self._library.namexp_pack(ctypes.byref(call))
-
-    def run(self, tasks: Sequence[tuple[int, _Call, int]], workspace: int) -> None:
-        """Run (work, call, item) of any kernels on torch's number of threads."""
-        array = (_Task * len(tasks))(
-            *(_Task(work, ctypes.addressof(call), item) for work, call, item in tasks)
-        )
-        threads = max(1, min(torch.get_num_threads(), len(tasks)))
-        start = _workspace(threads * workspace)
-        self._library.namexp_run(
-            array,
-            ctypes.c_int64(len(tasks)),
-            ctypes.c_int64(threads),
-            ctypes.c_void_p(start),
-            ctypes.c_int64(workspace),
-        )
-
-
-_memory = threading.local()
-
-
-def _aligned(memory: Tensor) -> int:
-    """The first address in ``memory`` that begins a cache line."""
-    return (memory.data_ptr() + 63) // 64 * 64
-
-
-def _workspace(size: int) -> int:
-    """The address of ``size`` bytes, kept by the thread: new pages cost as much as the work in them."""
-    own: Tensor | None = getattr(_memory, "workspace", None)
-    if own is None or own.numel() < size + 64:
-        _memory.workspace = None  # before the new one is there
-        own = _memory.workspace = torch.empty(size + 64, dtype=torch.uint8)
-    return _aligned(own)
-
-
-def _borrow(size: int) -> Tensor:
-    """Memory for ``size`` bytes until it is given back; a thread keeps what its last steps needed."""
-    free: list[Tensor] = getattr(_memory, "free", [])
-    for i, memory in enumerate(free):
-        if size + 64 <= memory.numel() <= 2 * size + 64:
-            return free.pop(i)
-    return torch.empty(size + 64, dtype=torch.uint8)
-
-
-def _give_back(memory: Tensor) -> None:
-    _memory.free = [memory, *getattr(_memory, "free", [])][:MOST_FREE]
-
-
-def _chunk(spec: LayerArraySpec) -> int:
-    """Samples that go through all layers before time goes on."""
-    return max(1, CHUNK // max(spec.channels, spec.bottleneck) // BLOCK) * BLOCK
-
-
-def _layer(layer: LayerSpec, kinds: list[str]) -> _Layer:
-    def numbers(activation: ActivationSpec | None) -> Any:
-        values = [value for _, value in activation.parameters] if activation else []
-        return (ctypes.c_float * 4)(*values)
-
-    return _Layer(
-        kinds.index(_kind(layer)),
-        layer.dilation,
-        numbers(layer.activation),
-        numbers(layer.secondary_activation),
-    )
-
-
-def kernels(specs: Sequence[LayerArraySpec]) -> list[Kernel]:
-    """The compiled kernels for the arrays; those that are not in the cache are compiled at once.
-
-    Raises:
-        UnavailableError: one of them cannot be had.
-    """
-    if switched_off():
-        raise UnavailableError("NAMEXP_KERNELS is off")
-    found = _kernels(tuple(specs))
-    if isinstance(found, UnavailableError):
-        raise found
-    return list(found)
-
-
-@cache
-def _kernels(specs: tuple[LayerArraySpec, ...]) -> tuple[Kernel, ...] | UnavailableError:
-    """The kernels, or why there are none: not tried again in every step."""
-    try:
-        for spec in specs:
-            _check(spec)
-        sources = {f"{_shape_in_words(spec)} ({i + 1})": source(spec) for i, spec in enumerate(specs)}
-        return tuple(Kernel(spec, library) for spec, library in zip(specs, load(sources), strict=True))
-    except UnavailableError as error:
-        return error
-
-
-def _check(spec: LayerArraySpec) -> None:
-    reason = why_not(spec)
-    if reason:
-        raise UnavailableError(reason)
-
-
-def _shape_in_words(spec: LayerArraySpec) -> str:
-    return f"{len(spec.layers)} layers of {spec.channels} channels"
-
-
-# --- autograd -----------------------------------------------------------------------------------------------
-
-
 def layer_arrays(arrays: Sequence[ArrayInputs]) -> list[tuple[Tensor | None, Tensor]] | None:
     """Compute arrays that do not depend on each other, all items of all of them side by side.
 
@@ -326,10 +62,24 @@ def layer_arrays(arrays: Sequence[ArrayInputs]) -> list[tuple[Tensor | None, Ten
         return None
     tensors: list[Tensor | None] = []
     for array in arrays:
-        tensors += [array.x, array.condition, array.head_input, *array.parameters]
+        tensors += [array.x, array.condition, array.head_input, *_parameters(array)]
     learns = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
     outputs = _LayerArrays.apply(found, [array.residual for array in arrays], learns, *tensors)
     return [(outputs[2 * i], outputs[2 * i + 1]) for i in range(len(arrays))]
+
+
+def _parameters(array: ArrayInputs) -> list[Tensor]:
+    """Its parameters; those that nothing depends on, the last layer's 1x1 without a residual, detached.
+
+    They have no gradient then, as with torch: an optimiser does not let them decay, and processes that
+    train together see that they take no part.
+    """
+    parameters = list(array.parameters)
+    spec = array.spec
+    if not array.residual and spec.layer1x1.active:
+        end = len(parameters) - (2 if spec.head1x1.active else 0) - (2 if spec.head.bias else 1)
+        parameters[end - 2 : end] = [p.detach() for p in parameters[end - 2 : end]]
+    return parameters
 
 
 def _is_plain(array: ArrayInputs) -> bool:
@@ -373,7 +123,7 @@ class _LayerArrays(torch.autograd.Function):
         sizes = [work.sizes.backward + more for work, more in zip(works, again, strict=True)]
         _run(works, [(work.kernel.backward, size) for work, size in zip(works, sizes, strict=True)])
         for memory in kept:
-            _give_back(memory)
+            give_back(memory)
         return (None, None, None, *(gradient for work in works for gradient in work.gradients()))
 
 
@@ -382,14 +132,14 @@ def _keep(works: Sequence[_Work]) -> list[Tensor]:
     sizes = [work.sizes.kept * work.items for work in works]
     if sum(sizes) > KEPT_BYTES or torch.get_num_threads() > KEPT_THREADS:
         return []
-    kept = [_borrow(size) for size in sizes]
+    kept = [borrow(size) for size in sizes]
     _point_to(works, kept)
     return kept
 
 
 def _point_to(works: Sequence[_Work], kept: list[Tensor]) -> None:
     for work, memory in zip(works, kept, strict=bool(kept)):
-        work.call.kept = _aligned(memory)
+        work.call.kept = aligned(memory)
         work.call.kept_size = work.sizes.kept
 
 
@@ -427,13 +177,13 @@ class _Work:
         self._kept.append(tensor)  # as long as the call points into it
         return tensor
 
-    def _signal(self, tensor: Tensor | None) -> _Signal:
+    def _signal(self, tensor: Tensor | None) -> Signal:
         if tensor is None:
-            return _Signal()
+            return Signal()
         if tensor.stride(-1) != 1:
             tensor = tensor.contiguous()
         self._keep(tensor)
-        return _Signal(tensor.data_ptr(), tensor.stride(0), tensor.stride(1))
+        return Signal(tensor.data_ptr(), tensor.stride(0), tensor.stride(1))
 
     def _new(self, rows: int, length: int) -> Tensor:
         return self._keep(self.x.new_empty(self.items, rows, length))
@@ -478,19 +228,7 @@ class _Work:
             stop = start + parameter.numel()
             gradients.append(total[start:stop].view(parameter.shape) if wanted else None)
             start = stop
-        for i in self._unused():
-            gradients[3 + i] = None
         return gradients
-
-    def _unused(self) -> list[int]:
-        """Places of the parameters that nothing depends on: the last layer's 1x1 without a residual."""
-        spec = self.kernel.spec
-        if self.residual or not spec.layer1x1.active:
-            return []
-        after = 2 + (2 if spec.head1x1.active else 0)  # of the last layer's head1x1 and the head
-        after -= 0 if spec.head.bias else 1
-        end = len(self.parameters) - after
-        return [end - 2, end - 1]
 
 
 def _lengthened(gradient: Tensor | None, signal: Tensor | None) -> Tensor | None:

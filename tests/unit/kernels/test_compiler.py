@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from namexp.kernels import compiler, fallback, layer_array
+from namexp.kernels import array_library, compiler, fallback
 from namexp.kernels.compiler import Compiler, UnavailableError, load
 from namexp.models.wavenet import WaveNet
 from tests.architectures import layers, wavenet
@@ -28,7 +28,7 @@ def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     """An empty cache, and no memory of what was found or told before."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     remembered = (
-        compiler._folder, compiler._load, compiler._compiler_of, layer_array._kernels, fallback._tell,
+        compiler._folder, compiler._load, compiler._compiler_of, array_library._kernels, fallback._tell,
     )  # fmt: skip
     for function in remembered:
         function.cache_clear()

@@ -13,9 +13,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from namexp.kernels import layer_array as kernel
+from namexp.kernels import array_library, layer_array
+from namexp.kernels.array_library import kernels, why_not
 from namexp.kernels.compiler import UnavailableError
-from namexp.kernels.layer_array import ArrayInputs, layer_arrays, why_not
+from namexp.kernels.layer_array import ArrayInputs, layer_arrays
 from namexp.models.wavenet.layer_array import LayerArray
 from namexp.schema.activation import FIXED_PARAMETERS, ActivationSpec
 from namexp.schema.wavenet import (
@@ -34,7 +35,7 @@ FIXED = sorted(set(FIXED_PARAMETERS) - {"PReLU"})
 @pytest.fixture(autouse=True)
 def _compiler() -> None:
     try:
-        kernel.kernels([array()])
+        kernels([array()])
     except UnavailableError as error:
         pytest.skip(f"no kernel here: {error}")
 
@@ -220,7 +221,7 @@ def test_the_size_of_chunks_changes_no_bit(a2: LayerArraySpec, monkeypatch: pyte
     signals = drawn_signals(a2, a2.receptive_field + 5000, items=2, residual=True, head=True)
     whole = everything(fast, module, signals.to(torch.float32))
     for numbers in (8 * 768, 8 * 3 * 768):
-        monkeypatch.setattr(kernel, "CHUNK", numbers)
+        monkeypatch.setattr(array_library, "CHUNK", numbers)
         parts = everything(fast, module, signals.to(torch.float32))
         assert torch.equal(parts["head"], whole["head"])  # type: ignore[arg-type]
         assert torch.equal(parts["out"], whole["out"])  # type: ignore[arg-type]
@@ -234,7 +235,7 @@ def test_what_is_computed_again_is_the_same_bits(a2: LayerArraySpec, monkeypatch
         module = LayerArray(spec)
         signals = drawn_signals(spec, spec.receptive_field + 900, items=3, residual=True, head=True)
         kept = everything(fast, module, signals.to(torch.float32))
-        monkeypatch.setattr(kernel, "KEPT_BYTES", 0)
+        monkeypatch.setattr(layer_array, "KEPT_BYTES", 0)
         assert _same(kept, everything(fast, module, signals.to(torch.float32)))
         monkeypatch.undo()
 
@@ -243,7 +244,9 @@ def test_nothing_is_kept_where_nothing_learns(a2: LayerArraySpec, monkeypatch: p
     module = LayerArray(a2)
     x = torch.randn(1, 1, a2.receptive_field)
     kept: list[int] = []
-    monkeypatch.setattr(kernel, "_borrow", lambda size: kept.append(size) or torch.empty(size + 64).byte())
+    monkeypatch.setattr(
+        layer_array, "borrow", lambda size: kept.append(size) or torch.empty(size + 64).byte()
+    )
     with torch.no_grad():
         layer_arrays([module.inputs(x, x, None, residual=False)])
     assert kept == []
