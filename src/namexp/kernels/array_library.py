@@ -18,7 +18,7 @@ from namexp.kernels.memory import workspace
 from namexp.schema.activation import ActivationSpec
 from namexp.schema.wavenet import FILM_SITES, LayerArraySpec, LayerSpec
 
-CHUNK = 73728  # numbers of one signal in a chunk: all layers go through it before time goes on
+CHUNK = 36864  # numbers of one signal in a chunk: all layers go through it before time goes on
 BLOCK = 768  # samples; a chunk is some of them
 MAX_WIDTH = 64  # channels beyond which torch's matrix products are as good
 
