@@ -47,8 +47,8 @@ class Tape(Recorder):
         with _Listener() as tape:
             try:
                 computed = work()
-            except RuntimeError:  # torch's second complaint hides the first
-                raise RuntimeError("operation failed due to a previous error during capture")  # noqa: B904
+            except RuntimeError as error:  # torch's second complaint hides the first
+                raise RuntimeError("operation failed due to a previous error during capture") from error
         for tensor in (computed.loss, computed.values, computed.gradient):
             tensor.fill_(torch.nan)
 

@@ -203,7 +203,7 @@ def test_a_capture_that_fails_leaves_everything_as_it_was() -> None:
     assert not torch.cuda.is_current_stream_capturing()
     assert torch.equal(net.weight, before)
     net.compute(dict(net.named_parameters()), x, y)[0].backward()  # the device goes on
-    assert torch.isfinite(net.weight.grad).all()  # type: ignore[arg-type]
+    assert torch.isfinite(net.weight.grad).all()
 
 
 def test_the_spectral_loss_of_the_gpu_is_that_of_the_cpu() -> None:

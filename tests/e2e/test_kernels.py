@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import pytest
 
 from namexp.audio.wav import read_wav, write_wav_blocks
 from namexp.runs.files import read_json
+from tests.compilers import needs_compiler
 
 pytestmark = pytest.mark.e2e
 
@@ -30,10 +30,7 @@ NOTICE = (
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.mark.skipif(
-    not any(map(shutil.which, ("c++", "g++", "clang++"))),
-    reason="no C++ compiler on the PATH to compare with",
-)
+@needs_compiler
 def test_without_a_compiler_everything_works_and_says_that_it_is_slower(
     command: Run, pair: tuple[Path, Path], tmp_path: Path
 ) -> None:

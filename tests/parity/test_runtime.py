@@ -112,7 +112,7 @@ def test_our_own_writing_gives_every_key_and_weight_of_the_peers(golden: Path, n
 def test_an_old_spelling_is_written_anew_when_the_model_changes(golden: Path, name: str) -> None:
     model = read_nam(golden / "nam" / name)
     network = getattr(model.network, "wavenet", model.network)
-    network.head_scale = 0.125  # type: ignore[assignment]
+    network.head_scale = 0.125
     document = to_document(model)
     assert document["version"] == "0.7.0"
     assert (document["config"]["head_scale"], document["weights"][-1]) == (0.125, 0.125)

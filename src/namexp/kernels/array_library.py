@@ -36,10 +36,12 @@ def why_not(spec: LayerArraySpec) -> str | None:
                 return f"{activation.type} is learned"
             if activation.type == "LeakyReLU" and activation.get("negative_slope") < 0:
                 return "the LeakyReLU has a negative slope below 0"
-    widest = max(spec.channels, spec.bottleneck, spec.head_in_channels, spec.input_size)
-    if widest > MAX_WIDTH:
-        return f"{widest} channels are more than {MAX_WIDTH}"
     return None
+
+
+def is_narrow(spec: LayerArraySpec) -> bool:
+    """Whether the kernel is the faster way."""
+    return max(spec.channels, spec.bottleneck, spec.head_in_channels, spec.input_size) <= MAX_WIDTH
 
 
 def source(spec: LayerArraySpec) -> str:

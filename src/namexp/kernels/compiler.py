@@ -168,7 +168,8 @@ def _folder() -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
-    except OSError:
+    except OSError as error:
+        log.info("compiled kernels are not kept: %s", one_line(error))
         return Path(_temporary_folder().name)
 
 

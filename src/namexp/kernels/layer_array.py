@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from namexp.kernels.array_library import Kernel, Signal, kernels
+from namexp.kernels.array_library import Kernel, Signal, is_narrow, kernels
 from namexp.kernels.compiler import UnavailableError
 from namexp.kernels.fallback import told_once
 from namexp.kernels.memory import aligned, borrow, give_back
@@ -51,7 +51,7 @@ def layer_arrays(arrays: Sequence[ArrayInputs]) -> list[tuple[Tensor | None, Ten
 
     Returns:
         For each (B, C, L - R + 1) or None, and (B, O, L - R + 1). None where no kernel does this; a
-        line tells why, unless it is the device or the precision.
+        line tells why, unless torch is as good: wide arrays, another device or precision.
     """
     if not all(_is_plain(array) for array in arrays):
         return None
@@ -83,8 +83,8 @@ def _parameters(array: ArrayInputs) -> list[Tensor]:
 
 
 def _is_plain(array: ArrayInputs) -> bool:
-    """Whether everything lies in this machine's memory as float32, and torch computes rather than traces."""
-    if torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling():
+    """Whether it is narrow, in this machine's memory as float32, and torch computes rather than traces."""
+    if torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling() or not is_narrow(array.spec):
         return False
     tensors = (array.x, array.condition, *array.parameters)
     return all(t.device.type == "cpu" and t.dtype == torch.float32 for t in tensors)

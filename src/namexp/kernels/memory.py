@@ -7,7 +7,7 @@ import threading
 import torch
 from torch import Tensor
 
-MOST_FREE = 4  # pieces of memory between two steps: one for each call of a forward
+MOST_FREE = 384 << 20  # bytes that wait for the next step; the jobs of a sweep need pieces of other sizes
 
 _memory = threading.local()
 
@@ -36,5 +36,8 @@ def borrow(size: int) -> Tensor:
 
 
 def give_back(memory: Tensor) -> None:
-    """The next one who borrows may have it."""
-    _memory.free = [memory, *getattr(_memory, "free", [])][:MOST_FREE]
+    """The next one who borrows may have it; what was not borrowed for longest makes room."""
+    free: list[Tensor] = [memory, *getattr(_memory, "free", [])]
+    while len(free) > 1 and sum(piece.numel() for piece in free) > MOST_FREE:
+        free.pop()
+    _memory.free = free

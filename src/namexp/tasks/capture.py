@@ -95,8 +95,8 @@ class CaptureTask(pl.LightningModule):
         """
         if self._trainer is None:
             return False  # nobody listens
-        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined] # set from outside
-        return self.trainer.should_stop or (self.global_step + 1) % every == 0
+        trainer: Any = self.trainer  # Lightning sets its log_every_n_steps from outside
+        return trainer.should_stop or (self.global_step + 1) % trainer.log_every_n_steps == 0
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip each submodel by itself and log the norm and the learning rate."""

@@ -38,7 +38,7 @@ def _end_epoch(
             epoch_loop=SimpleNamespace(batch_progress=SimpleNamespace(is_last_batch=True))
         ),
     )
-    callback.on_train_epoch_end(trainer, SimpleNamespace())  # type: ignore[arg-type]
+    callback.on_train_epoch_end(trainer, SimpleNamespace())
 
 
 def test_nan_never_wins(tmp_path: Path) -> None:

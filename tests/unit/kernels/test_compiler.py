@@ -14,13 +14,10 @@ from namexp.kernels import array_library, compiler, fallback
 from namexp.kernels.compiler import Compiler, UnavailableError, load
 from namexp.models.wavenet import WaveNet
 from tests.architectures import layers, wavenet
+from tests.compilers import needs_compiler
 
 ANSWER = 'extern "C" __attribute__((visibility("default"))) int answer() { return 42; }\n'
 LEAKY = wavenet(layers(activation="LeakyReLU"))
-
-needs_compiler = pytest.mark.skipif(
-    not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="no C++ compiler on the PATH"
-)
 
 
 @pytest.fixture(autouse=True)

@@ -70,8 +70,8 @@ def test_every_step_is_that_of_the_ordinary_loss_while_the_weights_move() -> Non
         loss.backward()
         weight, idle, bias = _gradients(net)
         assert idle is None
-        assert torch.equal(weight, expected_gradients[0])  # type: ignore[arg-type]
-        assert torch.equal(bias, expected_gradients[2])  # type: ignore[arg-type]
+        assert torch.equal(weight, expected_gradients[0])
+        assert torch.equal(bias, expected_gradients[2])
         optimizer.step()
         losses.append(loss)
     assert (recorder.warm_ups, recorder.recordings, recorder.replays) == (WARM_UPS, 1, 8 - WARM_UPS)

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from namexp.kernels import array_library, layer_array
-from namexp.kernels.array_library import kernels, why_not
-from namexp.kernels.compiler import UnavailableError
+from namexp.kernels.array_library import why_not
 from namexp.kernels.layer_array import ArrayInputs, layer_arrays
 from namexp.models.wavenet.layer_array import LayerArray
 from namexp.schema.activation import FIXED_PARAMETERS, ActivationSpec
@@ -27,17 +26,12 @@ from namexp.schema.wavenet import (
     LayerArraySpec,
     LayerSpec,
 )
+from tests.compilers import needs_compiler
+
+pytestmark = needs_compiler
 
 OUTPUT, GRADIENT = 1e-6, 1e-5  # norm of the difference over norm, by tensor
 FIXED = sorted(set(FIXED_PARAMETERS) - {"PReLU"})
-
-
-@pytest.fixture(autouse=True)
-def _compiler() -> None:
-    try:
-        kernels([array()])
-    except UnavailableError as error:
-        pytest.skip(f"no kernel here: {error}")
 
 
 def activation(name: str, draw: random.Random | None = None) -> ActivationSpec:
@@ -51,7 +45,7 @@ def array(channels: int = 3, **changes: object) -> LayerArraySpec:
     """Two layers with LeakyReLU; ``changes`` replace fields."""
     layers = tuple(LayerSpec(3, d, activation("LeakyReLU")) for d in (1, 5))
     spec = LayerArraySpec(1, 1, channels, channels, HeadSpec(1, 4, True), layers)
-    return replace(spec, **changes)  # type: ignore[arg-type]
+    return replace(spec, **changes)
 
 
 def drawn_array(draw: random.Random) -> LayerArraySpec:
@@ -99,7 +93,7 @@ class Signals:
         """Leaves of their own in another precision."""
         names = ("x", "condition", "head_input", "g_out", "g_head")
         values = [None if t is None else t.detach().to(dtype) for t in (getattr(self, n) for n in names)]
-        return Signals(*[t if t is None else t.requires_grad_() for t in values])  # type: ignore[arg-type]
+        return Signals(*[t if t is None else t.requires_grad_() for t in values])
 
 
 def drawn_signals(spec: LayerArraySpec, length: int, *, items: int, residual: bool, head: bool) -> Signals:
@@ -202,7 +196,7 @@ def test_the_a2_recipe(a2: LayerArraySpec) -> None:
 
 def _same(one: dict[str, Tensor | None], other: dict[str, Tensor | None]) -> bool:
     pairs = [(one[name], other[name]) for name in one]
-    return all((a is None and b is None) or (a is not None and torch.equal(a, b)) for a, b in pairs)  # type: ignore[arg-type]
+    return all((a is None and b is None) or (a is not None and torch.equal(a, b)) for a, b in pairs)
 
 
 def test_the_same_bits_with_any_number_of_threads(a2: LayerArraySpec) -> None:
@@ -223,8 +217,8 @@ def test_the_size_of_chunks_changes_no_bit(a2: LayerArraySpec, monkeypatch: pyte
     for numbers in (8 * 768, 8 * 3 * 768):
         monkeypatch.setattr(array_library, "CHUNK", numbers)
         parts = everything(fast, module, signals.to(torch.float32))
-        assert torch.equal(parts["head"], whole["head"])  # type: ignore[arg-type]
-        assert torch.equal(parts["out"], whole["out"])  # type: ignore[arg-type]
+        assert torch.equal(parts["head"], whole["head"])
+        assert torch.equal(parts["out"], whole["out"])
         for name in whole:  # sums over time are added in another order
             torch.testing.assert_close(parts[name], whole[name], rtol=1e-4, atol=1e-3)
 
@@ -338,11 +332,18 @@ def test_strided_signals(a2: LayerArraySpec) -> None:
             array(layers=(LayerSpec(2, 1, ActivationSpec("LeakyReLU", (("negative_slope", -0.1),))),)),
             "the LeakyReLU has a negative slope below 0",
         ),
-        (array(80), "80 channels are more than 64"),
     ],
 )
 def test_what_the_kernel_lacks_is_named(spec: LayerArraySpec, reason: str) -> None:
     assert why_not(spec) == reason
+
+
+def test_wide_arrays_are_left_to_torch() -> None:
+    x = torch.randn(1, 1, 100)
+    for channels, ours in ((64, True), (65, False)):
+        module = LayerArray(array(channels))
+        computed = layer_arrays([module.inputs(x, x, None, residual=False)])
+        assert (computed is not None) is ours
 
 
 def test_other_precisions_are_left_to_torch() -> None:

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from namexp.kernels import compiler, fallback, mrstft
-from namexp.kernels.compiler import UnavailableError
 from namexp.kernels.mrstft import MrstftKernel, Resolution
+from tests.compilers import needs_compiler
+
+pytestmark = needs_compiler
 
 DEFAULTS = (Resolution(1024, 120, 600), Resolution(2048, 240, 1200), Resolution(512, 50, 240))
 OTHERS = (
@@ -29,10 +31,7 @@ def kernel() -> MrstftKernel:
 
 
 def _kernel(resolutions: tuple[Resolution, ...]) -> MrstftKernel:
-    try:
-        return MrstftKernel(resolutions, EPS)
-    except UnavailableError as error:
-        pytest.skip(str(error))
+    return MrstftKernel(resolutions, EPS)
 
 
 def _signals(B: int, S: int, L: int, *, level: float = 0.1, seed: int = 0) -> tuple[Tensor, Tensor]:

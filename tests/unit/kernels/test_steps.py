@@ -20,9 +20,12 @@ from namexp.models.wavenet import PackedWaveNet, SlimmableWaveNet, WaveNet
 from namexp.schema.packing import Submodel
 from namexp.schema.training import LossConfig
 from tests.architectures import SLIMMABLE, layers, wavenet
+from tests.compilers import needs_compiler
 
 A2_LOSS = LossConfig(1.0, 0.0, 0.0, 0.0005, 0.0, 0.85, 0.0, 0.85, "esr")
 STEPS = 50
+
+pytestmark = needs_compiler
 
 
 def _wide(channels: int) -> dict[str, object]:

@@ -54,7 +54,7 @@ def test_esr_of_silent_windows_only_is_zero_with_a_gradient_of_zero() -> None:
     loss = esr(prediction, torch.zeros(2, 4))
     loss.backward()
     assert loss.item() == 0.0
-    assert torch.equal(prediction.grad, torch.zeros(2, 4))  # type: ignore[arg-type]
+    assert torch.equal(prediction.grad, torch.zeros(2, 4))
 
 
 def test_dc_is_the_mean_square_of_the_differences_of_means() -> None:

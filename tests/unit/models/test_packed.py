@@ -98,7 +98,7 @@ def test_the_masked_network_learns_the_same() -> None:
 
 
 def test_the_a2_pack_amounts_to_the_peers_numbers(experiment_config: object) -> None:
-    config = experiment_config("model=packed_wavenet")  # type: ignore[operator]
+    config = experiment_config("model=packed_wavenet")
     large, masks = PackedWaveNet(config.plan.submodels).block_diagonal()
     weights = [m for m in masks if m.ndim == 3]
     assert sum(m.numel() for m in masks) == 22783, "registered by the peer"

@@ -14,7 +14,7 @@ from tests.architectures import SLIMMABLE, layers, wavenet
 
 
 def _net(**options: object) -> SlimmableWaveNet:
-    return SlimmableWaveNet(SLIMMABLE, **options)  # type: ignore[arg-type]
+    return SlimmableWaveNet(SLIMMABLE, **options)
 
 
 @pytest.mark.parametrize("gating_mode", ["none", "gated", "blended"])

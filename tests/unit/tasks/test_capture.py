@@ -86,8 +86,8 @@ def _every_step_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _listen(task: CaptureTask) -> _Log:
-    task.log = _Log()  # type: ignore[method-assign, assignment]
-    return task.log  # type: ignore[return-value]
+    task.log = _Log()
+    return task.log
 
 
 def _recordings() -> Iterator[Batch]:
@@ -239,7 +239,7 @@ def test_every_submodel_is_clipped_by_itself() -> None:
     rows = [task.network.row_parameters(i) for i in range(3)]
     assert [_norm(row) for row in rows] == pytest.approx([1.0, 0.5, 1.0], rel=1e-4)
     for p, old in zip(rows[1], before[1], strict=True):
-        assert torch.equal(p.grad, old)  # type: ignore[arg-type] # the huge one did not scale it
+        assert torch.equal(p.grad, old)  # the huge one did not scale it
     for row, norm in ((0, 1e6), (2, 2.0)):
         for p, old in zip(rows[row], before[row], strict=True):
             torch.testing.assert_close(p.grad, old / norm, rtol=1e-4, atol=1e-7)
@@ -257,7 +257,7 @@ def test_a_gradient_that_is_not_finite_stays_with_its_submodel() -> None:
     task.on_before_optimizer_step(torch.optim.SGD(task.parameters(), lr=0.1))
     for row in (1, 2):
         for p, old in zip(task.network.row_parameters(row), before[row], strict=True):
-            assert torch.equal(p.grad, old)  # type: ignore[arg-type]
+            assert torch.equal(p.grad, old)
 
 
 def test_without_a_limit_nothing_is_clipped() -> None:
@@ -267,7 +267,7 @@ def test_without_a_limit_nothing_is_clipped() -> None:
     task.on_before_optimizer_step(torch.optim.SGD(task.parameters(), lr=0.1))
     for row in range(3):
         for p, old in zip(task.network.row_parameters(row), before[row], strict=True):
-            assert torch.equal(p.grad, old)  # type: ignore[arg-type]
+            assert torch.equal(p.grad, old)
     assert log["train/grad_norm"] == pytest.approx(1e6, rel=1e-4)
 
 

@@ -76,10 +76,10 @@ class _Data(pl.LightningDataModule):
         return Batch(x, torch.tanh(3 * x[:, receptive_field - 1 :]))
 
     def train_dataloader(self) -> Any:
-        return DataLoader(self._batches, batch_size=None)  # type: ignore[arg-type]
+        return DataLoader(self._batches, batch_size=None)
 
     def val_dataloader(self) -> Any:
-        return DataLoader([self._recording], batch_size=None)  # type: ignore[arg-type]
+        return DataLoader([self._recording], batch_size=None)
 
 
 def _train(
@@ -214,7 +214,7 @@ def test_the_variant_is_the_width_that_is_computed() -> None:
         net(x).sum().backward()
         used = {name: tuple(p.grad.nonzero().amax(dim=0).tolist()) for name, p in net.named_parameters()
                 if p.grad is not None and p.grad.any()}  # fmt: skip
-        shapes.setdefault(net.variant, set()).add(tuple(sorted(used.items())))  # type: ignore[arg-type]
+        shapes.setdefault(net.variant, set()).add(tuple(sorted(used.items())))
         net.zero_grad()
     assert set(shapes) == {0, 1, 2}
     assert all(len(seen) == 1 for seen in shapes.values())  # the same operations wherever it is equal

@@ -128,14 +128,19 @@ struct Single {
 };
 
 template <class Act, class Gate>
-struct Gated {
+struct Pair {
   static constexpr bool PAIRED = true;
   static constexpr bool DIRECT = false;
   Act act;
   Gate gate;
-  Gated(const float* p, const float* q) : act(p), gate(q) {}
-  INLINE V value(V z1, V z2) const { return act.value(z1) * gate.value(z2); }
+  Pair(const float* p, const float* q) : act(p), gate(q) {}
   INLINE V slope(V a) const { return a; }
+};
+
+template <class Act, class Gate>
+struct Gated : Pair<Act, Gate> {
+  using Pair<Act, Gate>::Pair, Pair<Act, Gate>::act, Pair<Act, Gate>::gate;
+  INLINE V value(V z1, V z2) const { return act.value(z1) * gate.value(z2); }
   INLINE void slopes(V z1, V z2, V g, V& g1, V& g2) const {
     const V a = act.value(z1), s = gate.value(z2);
     g1 = g * s * act.slope(z1, a);
@@ -144,17 +149,12 @@ struct Gated {
 };
 
 template <class Act, class Gate>
-struct Blended {
-  static constexpr bool PAIRED = true;
-  static constexpr bool DIRECT = false;
-  Act act;
-  Gate gate;
-  Blended(const float* p, const float* q) : act(p), gate(q) {}
+struct Blended : Pair<Act, Gate> {
+  using Pair<Act, Gate>::Pair, Pair<Act, Gate>::act, Pair<Act, Gate>::gate;
   INLINE V value(V z1, V z2) const {
     const V s = gate.value(z2);
     return s * act.value(z1) + (splat(1.0f) - s) * z1;
   }
-  INLINE V slope(V a) const { return a; }
   INLINE void slopes(V z1, V z2, V g, V& g1, V& g2) const {
     const V a = act.value(z1), s = gate.value(z2);
     g1 = g * (s * act.slope(z1, a) + (splat(1.0f) - s));

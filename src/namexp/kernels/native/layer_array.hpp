@@ -254,13 +254,7 @@ struct Layer : Shape {
     if constexpr (!Between::DIRECT) activate(between, kept, a, begin, end);
     if (begin >= s.head_start) {
       if constexpr (H1X1)
-        for_tiles<H>(begin, end, [&](auto first, auto outputs, auto vectors, i64 t) INLINED {
-          V tile[outputs][vectors];
-          load_tile(tile, s.head, first, t);
-          add_each(tile, w.file + HEAD_BIAS + first);
-          accumulate<B, 1>(tile, a, t, 0, 0, w.packed + P_HEAD + first * B);
-          store_tile(tile, s.head, first, t);
-        });
+        add_1x1<H>(s.head, s.head, a, w.file + HEAD_BIAS, w.packed + P_HEAD, begin, end);
       else if constexpr (!Between::DIRECT)
         add_rows(s.head, a, begin, end);
     }
@@ -269,17 +263,24 @@ struct Layer : Shape {
 
   static void residual_block(const Weights& w, const LayerSignals& s, Rows a, i64 begin, i64 end) {
     if constexpr (L1X1) {
-      for_tiles<C>(begin, end, [&](auto first, auto outputs, auto vectors, i64 t) INLINED {
-        V tile[outputs][vectors];
-        load_tile(tile, s.x, first, t);
-        add_each(tile, w.file + ONE_BIAS + first);
-        accumulate<B, 1>(tile, a, t, 0, 0, w.packed + P_ONE + first * B);
-        store_tile(tile, s.next, first, t);
-      });
+      add_1x1<C>(s.next, s.x, a, w.file + ONE_BIAS, w.packed + P_ONE, begin, end);
     } else {
       copy_rows(s.next, s.x, C, begin, end);
       add_rows(s.next, a, begin, end);
     }
+  }
+
+  // to = from + bias + weights a
+  template <int OUT>
+  static INLINE void add_1x1(Rows to, Rows from, Rows a, const float* bias, const float* weights, i64 begin,
+                             i64 end) {
+    for_tiles<OUT>(begin, end, [&](auto first, auto outputs, auto vectors, i64 t) INLINED {
+      V tile[outputs][vectors];
+      load_tile(tile, from, first, t);
+      add_each(tile, bias + first);
+      accumulate<B, 1>(tile, a, t, 0, 0, weights + first * B);
+      store_tile(tile, to, first, t);
+    });
   }
 
   static void add_rows(Rows to, Rows from, i64 begin, i64 end) {
