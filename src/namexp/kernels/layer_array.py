@@ -119,7 +119,7 @@ class _LayerArrays(torch.autograd.Function):
             stop = start + work.num_tensors
             work.allocate_gradients(gradients[2 * i], gradients[2 * i + 1], wanted[start:stop])
             start = stop
-        again = [0 if kept else work.sizes.kept for work in works]
+        again = [0 if kept else work.sizes.kept + work.sizes.forward for work in works]
         sizes = [work.sizes.backward + more for work, more in zip(works, again, strict=True)]
         _run(works, [(work.kernel.backward, size) for work, size in zip(works, sizes, strict=True)])
         for memory in kept:
@@ -204,23 +204,23 @@ class _Work:
         self.call.g_out = self._signal(g_out)
         self.call.g_head = self._signal(g_head)
         self.g_signals: list[Tensor | None] = [None, None, None]
-        sizes = [(self.kernel.spec.input_size, self.length), (self.kernel.spec.condition_size, self.length)]
-        sizes.append((self.kernel.spec.head_in_channels, self.head_length))
-        for i, name in enumerate(("g_x", "g_condition", "g_head_input")):
+        signals = (("g_x", self.x, self.length), ("g_condition", self.condition, self.length))
+        for i, (name, signal, used) in enumerate(
+            (*signals, ("g_head_input", self.head_input, self.head_length))
+        ):
             if wanted[i]:
-                self.g_signals[i] = self._new(*sizes[i])
-                setattr(self.call, name, self._signal(self.g_signals[i]))
+                assert signal is not None
+                gradient = signal.new_empty(signal.shape)
+                unused = signal.shape[-1] - used
+                gradient[..., :unused] = 0
+                self.g_signals[i] = gradient
+                setattr(self.call, name, self._signal(gradient[..., unused:]))
         self.wanted_parameters = wanted[3:]
         self.g_parameters = self._keep(self.x.new_empty(self.items, self.sizes.parameters))
         self.call.g_parameters = self.g_parameters.data_ptr()
 
     def gradients(self) -> list[Tensor | None]:
-        g_x, g_condition, g_head_input = self.g_signals
-        gradients = [
-            g_x,
-            _lengthened(g_condition, self.condition),
-            _lengthened(g_head_input, self.head_input),
-        ]
+        gradients = list(self.g_signals)
         total = self.g_parameters.sum(dim=0)
         start = 0
         for parameter, wanted in zip(self.parameters, self.wanted_parameters, strict=True):
@@ -229,13 +229,6 @@ class _Work:
             gradients.append(total[start:stop].view(parameter.shape) if wanted else None)
             start = stop
         return gradients
-
-
-def _lengthened(gradient: Tensor | None, signal: Tensor | None) -> Tensor | None:
-    if gradient is None or signal is None:
-        return None
-    missing = signal.shape[-1] - gradient.shape[-1]
-    return torch.nn.functional.pad(gradient, (missing, 0)) if missing else gradient
 
 
 def _works(

@@ -84,6 +84,8 @@ struct Array : Shape {
     return {pieces.take<float>(count * stride) + W, stride};
   }
 
+  static Rows moved(Rows rows, i64 t) { return {rows.origin - t, rows.stride}; }
+
   struct Forward {  // for one chunk, and what the layers remember of the chunks before
     Rows condition, ping, pong, head, out;
     i64 before;  // samples before the chunk
@@ -127,15 +129,18 @@ struct Array : Shape {
     Kept(Pieces& pieces, const Call& call, const Kind* kinds, const Clock& clock) {
       head = take_rows(pieces, H, clock.end, 0);
       for (i64 l = 0; l < call.num_layers; l++) {
-        const i64 past = clock.start[l + 1] - clock.start[l];
-        values.push_back(take_rows(pieces, kinds[call.layers[l].kind].mid, clock.end, past));
+        const i64 first = std::min(clock.end, clock.from(l + 1));
+        values.push_back(moved(take_rows(pieces, kinds[call.layers[l].kind].mid, clock.end - first, 0), first));
       }
     }
   };
 
   struct Backward {  // of a whole item; what begins with g, but for g_out, of a chunk
-    Rows x, condition, g_out, g_head, gx, g_condition;
-    std::vector<Rows> inputs;
+    Rows x, condition, g_out, g_head, gx, gz, g_condition;
+    i64 before;                // samples before the chunk
+    std::vector<Rows> inputs;  // of the layers
+    std::vector<Rows> future;  // of gz by layer: the beginning of the chunk that was computed before
+    std::vector<i64> needed;   // of it, samples
     V* sums;
     i64 num_sums;
     float* scratch;
@@ -147,11 +152,19 @@ struct Array : Shape {
       g_head = take_rows(pieces, H, call.chunk, 0);
       gx = take_rows(pieces, C, call.chunk, 0);
       g_condition = take_rows(pieces, std::max(D, IN), call.chunk, 0);
-      for (i64 l = 0; l < call.num_layers; l++) inputs.push_back(take_rows(pieces, C, clock.end, 0));
+      before = vectors_up(clock.most_past) + W;
+      gz = take_rows(pieces, max_mid(call, kinds), call.chunk, clock.most_past + W);
+      for (i64 l = 0; l < call.num_layers; l++) {
+        inputs.push_back(take_rows(pieces, C, before + call.chunk, 0));
+        needed.push_back(vectors_up(clock.start[l + 1] - clock.start[l]) + W);
+        future.push_back(take_rows(pieces, kinds[call.layers[l].kind].mid, needed.back(), 0));
+      }
       num_sums = Places(call, kinds).sums.back();
       sums = pieces.take<V>(num_sums);
       scratch = pieces.take<float>(max_mid(call, kinds) * 2 * BLOCK);
     }
+
+    Rows input(i64 l, i64 chunk) const { return moved(inputs[l], chunk - before); }
   };
 
   static i64 max_mid(const Call& call, const Kind* kinds) {
@@ -159,8 +172,6 @@ struct Array : Shape {
     for (i64 l = 0; l < call.num_layers; l++) most = std::max(most, kinds[call.layers[l].kind].mid);
     return most;
   }
-
-  static Rows moved(Rows rows, i64 t) { return {rows.origin - t, rows.stride}; }
 
   // --- the parts around the layers --------------------------------------------------------------------
 
@@ -196,16 +207,21 @@ struct Array : Shape {
   static void forward_item(const Call& call, const Kind* kinds, i64 item, char* workspace) {
     const Clock clock(call, kinds, HEAD_PAST);
     const Places places(call, kinds);
+    Pieces own(call.kept + item * call.kept_size);
+    const Kept kept(own, call, kinds, clock);
+    run_chunks(call, kinds, clock, places, call.kept ? &kept : nullptr, item, workspace);
+    if (call.kept) finish_streaming();
+  }
+
+  static void run_chunks(const Call& call, const Kind* kinds, const Clock& clock, const Places& places,
+                         const Kept* kept, i64 item, char* workspace) {
     Pieces pieces(workspace);
     Forward f(pieces, call, kinds, clock);
     for (i64 l = 0; l <= call.num_layers; l++)
       fill_zero(f.history[l], l == call.num_layers ? H : C, 0, f.remembered[l]);
-    Pieces own(call.kept + item * call.kept_size);
-    const Kept kept(own, call, kinds, clock);
-    if (call.kept) clear_before_head(clock, kept.head);
+    if (kept) clear_before_head(clock, kept->head);
     for (i64 begin = 0; begin < clock.end; begin += call.chunk)
       forward_chunk(call, kinds, clock, places, f, kept, item, begin, std::min(clock.end, begin + call.chunk));
-    if (call.kept) finish_streaming();
   }
 
   static void clear_before_head(const Clock& clock, Rows head) {
@@ -214,14 +230,13 @@ struct Array : Shape {
   }
 
   static void forward_chunk(const Call& call, const Kind* kinds, const Clock& clock, const Places& places,
-                            Forward& f, const Kept& kept, i64 item, i64 begin, i64 end) {
-    const bool keep = call.kept;
-    const Rows condition = moved(f.condition, begin), head = keep ? kept.head : moved(f.head, begin - f.before);
+                            Forward& f, const Kept* kept, i64 item, i64 begin, i64 end) {
+    const Rows condition = moved(f.condition, begin), head = kept ? kept->head : moved(f.head, begin - f.before);
     Rows x = moved(f.ping, begin - f.before), next = moved(f.pong, begin - f.before);
     read_signal(next, call.x, item, IN, clock.shift, begin, end);
     read_signal(condition, call.condition, item, D, clock.shift, begin, end);
     rechannel(call, next, x, begin, end);
-    if (!keep) f.recall(call.num_layers, head, H, begin);
+    if (!kept) f.recall(call.num_layers, head, H, begin);
     begin_head(call, clock, item, head, begin, end);
     for (i64 l = 0; l < call.num_layers; l++) {
       fill_zero(x, C, std::max(begin, clock.from(l) - W), std::min(end, clock.from(l)));
@@ -229,13 +244,18 @@ struct Array : Shape {
       f.remember(l, x, C, end);
       const LayerCall& layer = call.layers[l];
       const bool residual = l + 1 < call.num_layers || call.residual;
-      const LayerSignals signals{x, next, condition, head, kept.values[l], f.scratch, layer.dilation,
-                                 vectors_down(clock.head_start), residual, keep, keep};
+      const LayerSignals signals{x, next, condition, head, kept ? kept->values[l] : Rows{}, f.scratch, layer.dilation,
+                                 vectors_down(clock.head_start), residual, kept != nullptr, call.kept != nullptr};
       const i64 from = std::max(begin, clock.from(l + 1));
       if (from < end) kinds[layer.kind].forward(layer, weights(call, places, l), signals, from, end);
       std::swap(x, next);
     }
-    if (!keep) f.remember(call.num_layers, head, H, end);
+    if (!kept) f.remember(call.num_layers, head, H, end);
+    if (call.head) give_out(call, clock, places, f, head, x, item, begin, end);
+  }
+
+  static void give_out(const Call& call, const Clock& clock, const Places& places, const Forward& f, Rows head,
+                       Rows x, i64 item, i64 begin, i64 end) {
     const Rows out = moved(f.out, begin);
     const i64 from = std::max(begin, vectors_down(clock.out_start));
     if (from < end) head_convolution(call, places, head, out, from, end);
@@ -249,33 +269,25 @@ struct Array : Shape {
 
   // --- backward ---------------------------------------------------------------------------------------
 
-  // Inputs of all layers, from what was kept in forward, or with it from the beginning.
+  // The inputs of all layers that the chunk [chunk, end) needs, from what was kept of the activations. The
+  // chunk after it needed the last of them before.
   static void bring_back(const Call& call, const Kind* kinds, const Clock& clock, const Places& places,
-                         const Kept& kept, const Backward& b, i64 item) {
-    read_signal(b.x, call.x, item, IN, clock.shift, 0, clock.end);
-    read_signal(b.condition, call.condition, item, D, clock.shift, 0, clock.end);
-    for (i64 l = 0; l < call.num_layers; l++) fill_zero(b.inputs[l], C, clock.from(l) - W, clock.from(l));
-    if (!call.kept) {
-      clear_before_head(clock, kept.head);
-      begin_head(call, clock, item, kept.head, 0, clock.end);
-    }
-    for (i64 begin = 0; begin < clock.end; begin += call.chunk) {
-      const i64 end = std::min(clock.end, begin + call.chunk);
-      rechannel(call, b.x, b.inputs[0], begin, end);
-      for (i64 l = 0; l < call.num_layers; l++) {
-        const LayerCall& layer = call.layers[l];
-        const bool residual = l + 1 < call.num_layers;  // the last one is of no use here
-        const LayerSignals signals{b.inputs[l], residual ? b.inputs[l + 1] : Rows{}, b.condition, kept.head,
-                                   kept.values[l], b.scratch, layer.dilation, vectors_down(clock.head_start),
-                                   residual, true, false};
-        const i64 from = std::max(begin, clock.from(l + 1));
-        if (from >= end) continue;
-        const Kind& kind = kinds[layer.kind];
-        if (!call.kept)
-          kind.forward(layer, weights(call, places, l), signals, from, end);
-        else if (residual)
-          kind.rebuild(layer, weights(call, places, l), signals, from, end);
-      }
+                         const Kept& kept, const Backward& b, i64 chunk, i64 end) {
+    const i64 begin = chunk - b.before, stop = end == clock.end ? end : end - b.before;
+    if (stop < end)
+      for (const Rows& x : b.inputs)
+        for (i64 c = 0; c < C; c++) std::memmove(x.at(c, end - chunk), x.at(c, 0), sizeof(float) * b.before);
+    if (stop <= 0) return;
+    rechannel(call, b.x, b.input(0, chunk), std::max<i64>(0, begin), stop);
+    for (i64 l = 0; l < call.num_layers; l++) {
+      const Rows x = b.input(l, chunk);
+      fill_zero(x, C, std::max(begin, clock.from(l) - W), std::min(stop, clock.from(l)));
+      if (l + 1 == call.num_layers) break;
+      const LayerCall& layer = call.layers[l];
+      const LayerSignals signals{x, b.input(l + 1, chunk), b.condition, kept.head, kept.values[l], b.scratch,
+                                 layer.dilation, vectors_down(clock.head_start), true, true, false};
+      const i64 from = std::max(begin, clock.from(l + 1));
+      if (from < stop) kinds[layer.kind].rebuild(layer, weights(call, places, l), signals, from, stop);
     }
   }
 
@@ -286,12 +298,12 @@ struct Array : Shape {
     const Backward b(pieces, call, kinds, clock);
     Pieces own(call.kept ? call.kept + item * call.kept_size : workspace + pieces.used());
     const Kept kept(own, call, kinds, clock);
-    bring_back(call, kinds, clock, places, kept, b, item);
+    if (!call.kept) run_chunks(call, kinds, clock, places, &kept, item, workspace + pieces.used() + own.used());
+    read_signal(b.x, call.x, item, IN, clock.shift, 0, clock.end);
+    read_signal(b.condition, call.condition, item, D, clock.shift, 0, clock.end);
     std::memset(b.sums, 0, sizeof(V) * b.num_sums);
-    for (i64 l = 0; l < call.num_layers; l++) {
-      const i64 past = clock.start[l + 1] - clock.start[l];
-      fill_zero(kept.values[l], kinds[call.layers[l].kind].mid, clock.end, clock.end + vectors_up(past) + W);
-    }
+    for (i64 l = 0; l < call.num_layers; l++)
+      fill_zero(b.future[l], kinds[call.layers[l].kind].mid, 0, b.needed[l]);
     if (call.g_head)
       read_signal(b.g_out, call.g_head, item, O, clock.out_start, 0, clock.end);
     else
@@ -304,8 +316,9 @@ struct Array : Shape {
 
   static void backward_chunk(const Call& call, const Kind* kinds, const Clock& clock, const Places& places,
                              const Kept& kept, const Backward& b, i64 item, i64 begin, i64 end) {
-    const Rows g_head = moved(b.g_head, begin), gx = moved(b.gx, begin);
+    const Rows g_head = moved(b.g_head, begin), gx = moved(b.gx, begin), gz = moved(b.gz, begin);
     const Rows g_condition = moved(b.g_condition, begin);
+    bring_back(call, kinds, clock, places, kept, b, begin, end);
     backward_head(call, clock, kept, b, g_head, begin, end);
     if (call.g_head_input) write_signal(call.g_head_input, item, H, clock.head_start, g_head, begin, end);
     if (call.g_out)
@@ -318,11 +331,14 @@ struct Array : Shape {
       const i64 gx_from = std::max(begin, clock.from(l));
       if (gx_from >= end) continue;
       const bool residual = l + 1 < call.num_layers || call.residual;
-      const LayerSignals signals{b.inputs[l], gx, b.condition, g_head, kept.values[l], b.scratch,
+      const LayerSignals signals{b.input(l, begin), gx, b.condition, g_head, kept.values[l], b.scratch,
                                  layer.dilation, vectors_down(clock.head_start), residual, true, false};
-      const LayerGradient gradient{gx, g_condition, b.sums + places.sums[l], bool(call.g_condition)};
+      const LayerGradient gradient{gx, g_condition, gz, b.sums + places.sums[l], bool(call.g_condition)};
       const i64 from = std::min(end, std::max(begin, clock.from(l + 1)));
-      kinds[layer.kind].backward(layer, weights(call, places, l), signals, gradient, from, end, gx_from);
+      const Kind& kind = kinds[layer.kind];
+      copy_rows(moved(gz, -end), b.future[l], kind.mid, 0, b.needed[l]);
+      kind.backward(layer, weights(call, places, l), signals, gradient, from, end, gx_from);
+      copy_rows(b.future[l], moved(gz, -begin), kind.mid, 0, b.needed[l]);
     }
     backward_rechannel(b, gx, begin, end);
     if (call.g_condition) write_signal(call.g_condition, item, D, clock.shift, g_condition, begin, end);

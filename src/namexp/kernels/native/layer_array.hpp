@@ -10,10 +10,10 @@
 // start is finite (it comes from zeros) and reaches no result.
 //
 // Forward goes through time in chunks, all layers for one chunk, so that everything stays in the
-// cache. Where memory allows, it keeps what every activation gave; else backward computes it again, to
-// the same bits. Backward adds up the residuals once more, then goes through the chunks from the end. A
-// layer's gradient before its activation takes the place of what was kept; that of the convolution's
-// input is carried from layer to layer in place.
+// cache. Where memory allows, it keeps what every activation gave; else backward computes it
+// again, to the same bits. Backward goes through the chunks from the end and adds up the residuals of each
+// once more. The gradient before an activation lives for one layer of a chunk, but for the
+// beginning that the chunk before needs; that of a layer's input goes from layer to layer in place.
 
 #pragma once
 
@@ -108,7 +108,7 @@ struct LayerSignals {
   Rows x, next;    // input and residual; the same place in backward: the residual's gradient, in place
   Rows condition;  // also what its gradient is added to, in backward
   Rows head;       // head sum; in backward its gradient
-  Rows kept;       // value or argument of the activation; then its gradient
+  Rows kept;       // value or argument of the activation
   float* scratch;  // 2M blocks
   i64 dilation, head_start;
   bool residual, keep, streamed;  // streamed: what is kept is not read before backward
@@ -116,6 +116,7 @@ struct LayerSignals {
 
 struct LayerGradient {
   Rows gx, g_condition;  // in place
+  Rows gz;               // before the activation; what lies behind the chunk comes from the one after it
   V* sums;
   bool wants_condition;
 };
@@ -305,7 +306,7 @@ struct Layer : Shape {
     });
   }
 
-  // Gradient before the activation, in place of what was kept, and that of the 1x1 convolutions.
+  // Gradient before the activation, and that of the 1x1 convolutions.
   static OUTLINE void backward_values(const Between& between, const Weights& w, const LayerSignals& s,
                               const LayerGradient& g, i64 begin, i64 end) {
     const Rows a = Between::DIRECT ? s.kept : block_rows(s.scratch, begin);
@@ -341,7 +342,7 @@ struct Layer : Shape {
         for (int o = 0; o < outputs; o++)
 #pragma GCC unroll 8
           for (int n = 0; n < vectors; n++) tile[o][n] *= between.slope(load(s.kept.at(first + o, t + n * W)));
-        store_tile(tile, s.kept, first, t);
+        store_tile(tile, g.gz, first, t);
       } else {
         store_tile(tile, ga, first, t);
       }
@@ -349,12 +350,11 @@ struct Layer : Shape {
     if constexpr (!Between::DIRECT)
       for (int b = 0; b < B; b++)
         for (i64 t = begin; t < end; t += W) {
-          float* const p1 = s.kept.at(b, t);
-          float* const p2 = s.kept.at(Between::PAIRED ? B + b : b, t);
+          const i64 pair = Between::PAIRED ? B + b : b;
           V g1, g2;
-          between.slopes(load(p1), load(p2), load(ga.at(b, t)), g1, g2);
-          if constexpr (Between::PAIRED) store(p2, g2);
-          store(p1, g1);
+          between.slopes(load(s.kept.at(b, t)), load(s.kept.at(pair, t)), load(ga.at(b, t)), g1, g2);
+          if constexpr (Between::PAIRED) store(g.gz.at(pair, t), g2);
+          store(g.gz.at(b, t), g1);
         }
   }
 
@@ -365,7 +365,7 @@ struct Layer : Shape {
     for (int group = 0; group < G; group++) {
       for (int i = 0; i < CG; i++)
         for (int k = 0; k < K; k++) rows[i * K + k] = s.x.at(group * CG + i, begin - (K - 1 - k) * s.dilation);
-      outer<MG, CONV_ROWS>(s.kept.from(group * MG), begin, rows, end - begin,
+      outer<MG, CONV_ROWS>(g.gz.from(group * MG), begin, rows, end - begin,
                            g.sums + group * MG * CONV_ROWS);
     }
   }
@@ -376,7 +376,7 @@ struct Layer : Shape {
         V tile[outputs][vectors];
         const int c = group * CG + first;
         load_tile(tile, g.gx, c, t);
-        accumulate<MG, K>(tile, s.kept.from(group * MG), t, (K - 1) * s.dilation, -s.dilation,
+        accumulate<MG, K>(tile, g.gz.from(group * MG), t, (K - 1) * s.dilation, -s.dilation,
                           w.packed + P_CONV_T + c * MG * K);
         store_tile(tile, g.gx, c, t);
       });
@@ -387,7 +387,7 @@ struct Layer : Shape {
     for_tiles<D>(begin, end, [&](auto first, auto outputs, auto vectors, i64 t) INLINED {
       V tile[outputs][vectors];
       load_tile(tile, g.g_condition, first, t);
-      accumulate<M, 1>(tile, s.kept, t, 0, 0, w.packed + P_MIX_T + first * M);
+      accumulate<M, 1>(tile, g.gz, t, 0, 0, w.packed + P_MIX_T + first * M);
       store_tile(tile, g.g_condition, first, t);
     });
   }
@@ -403,7 +403,7 @@ struct Layer : Shape {
     };
     for_blocks(begin, middle, values_and_weights);
     for_blocks(middle, end, values_and_weights);
-    fill_zero(s.kept, M, gx_begin, std::min(begin, end));
+    fill_zero(g.gz, M, gx_begin, std::min(begin, end));
     if (g.wants_condition && begin < end) backward_condition(w, s, g, begin, end);
     backward_input(w, s, g, gx_begin, end);
   }
