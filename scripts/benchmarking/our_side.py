@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -32,6 +33,10 @@ MODELS = {
     "pack3": ["model=packed_wavenet", "model.channels=[3,5,8]"],
     "slimmable": ["model=slimmable"],
 }
+
+
+_FOR_GOOD = ExitStack()  # what a process begins and ends with
+atexit.register(_FOR_GOOD.close)
 
 
 class OurSide(Side):
@@ -139,7 +144,7 @@ def wavenets(network: Network) -> list[WaveNet]:
 
 def apply_settings(trainer: TrainerConfig) -> None:
     """What a training sets for its process, for good: this one does nothing else."""
-    ExitStack().enter_context(torch_settings(trainer))
+    _FOR_GOOD.enter_context(torch_settings(trainer))
     # as Lightning does for the same setting
     torch.use_deterministic_algorithms(trainer.deterministic, warn_only=trainer.accelerator == "gpu")
     warnings.filterwarnings("ignore")  # of logging without a trainer

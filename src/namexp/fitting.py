@@ -117,6 +117,8 @@ def torch_settings(trainer: TrainerConfig) -> Iterator[None]:
     threads, variable = torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
     tf32 = torch.backends.cudnn.allow_tf32
     deterministic = torch.are_deterministic_algorithms_enabled()
+    memory: Any = torch.utils.deterministic  # a module with a property
+    filled = memory.fill_uninitialized_memory
     if trainer.threads is not None:
         torch.set_num_threads(trainer.threads)
     elif trainer.devices > 1:  # the processes share the cores
@@ -125,6 +127,8 @@ def torch_settings(trainer: TrainerConfig) -> Iterator[None]:
         os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())
     # precision "32" means it: cuDNN would otherwise round convolutions to 10 bits
     torch.backends.cudnn.allow_tf32 = False
+    # nothing reads memory that it did not write (the tests have NaN there), and filling it takes time
+    memory.fill_uninitialized_memory = False
     try:
         yield
     finally:
@@ -135,6 +139,7 @@ def torch_settings(trainer: TrainerConfig) -> Iterator[None]:
             os.environ["OMP_NUM_THREADS"] = variable
         torch.backends.cudnn.allow_tf32 = tf32
         torch.use_deterministic_algorithms(deterministic)
+        memory.fill_uninitialized_memory = filled
 
 
 def fit(training: Training) -> Fitted:
