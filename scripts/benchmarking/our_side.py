@@ -23,6 +23,8 @@ from namexp.models.build import build_network
 from namexp.models.network import Network
 from namexp.models.streaming import play
 from namexp.models.wavenet import PackedWaveNet, SlimmableWaveNet, WaveNet
+from namexp.nam.compose import compose_container
+from namexp.nam.model import NamModel
 from namexp.schema.experiment import ExperimentConfig, parse_experiment
 from namexp.schema.training import TrainerConfig
 from namexp.tasks.capture import CaptureTask
@@ -112,6 +114,17 @@ class OurSide(Side):
     def play(self, samples: Tensor) -> Tensor:
         """In chunks."""
         return play(self._network.eval(), samples[None])[0]
+
+
+def first_model(model: str) -> NamModel:
+    """What a run would export before its first step: a container of a pack."""
+    config = composed(model, "cpu")
+    network = build_network(config.plan, seed=config.seed)
+    if not isinstance(network, PackedWaveNet):
+        return NamModel(network.eval())
+    models = [NamModel(wavenet) for wavenet in wavenets(network)]
+    thresholds = [(i + 1) / len(models) for i in range(len(models))]
+    return compose_container(models, thresholds, user={}, training={})
 
 
 def composed(model: str, device: str) -> ExperimentConfig:
