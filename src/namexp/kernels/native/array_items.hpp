@@ -333,7 +333,8 @@ struct Array : Shape {
       const bool residual = l + 1 < call.num_layers || call.residual;
       const LayerSignals signals{b.input(l, begin), gx, b.condition, g_head, kept.values[l], b.scratch,
                                  layer.dilation, vectors_down(clock.head_start), residual, true, false};
-      const LayerGradient gradient{gx, g_condition, gz, b.sums + places.sums[l], bool(call.g_condition)};
+      const LayerGradient gradient{gx, g_condition, gz, b.sums + places.sums[l], bool(call.g_condition),
+                                   call.chunk + b.before};
       const i64 from = std::min(end, std::max(begin, clock.from(l + 1)));
       const Kind& kind = kinds[layer.kind];
       copy_rows(moved(gz, -end), b.future[l], kind.mid, 0, b.needed[l]);

@@ -119,6 +119,7 @@ struct LayerGradient {
   Rows gz;               // before the activation; what lies behind the chunk comes from the one after it
   V* sums;
   bool wants_condition;
+  i64 ahead;  // samples to what is read of what was kept when the next chunk begins
 };
 
 struct Kind {
@@ -234,6 +235,14 @@ struct Layer : Shape {
     for (int o = 0; o < O; o++)
 #pragma GCC unroll 8
       for (int n = 0; n < N; n++) stream(rows.at(first + o, t + n * W), tile[o][n]);
+  }
+
+  template <int O, int N>
+  static INLINE void fetch_tile(V (&)[O][N], Rows rows, i64 first, i64 t) {
+#pragma GCC unroll 8
+    for (int o = 0; o < O; o++)
+#pragma GCC unroll 8
+      for (int n = 0; n < N; n++) __builtin_prefetch(rows.at(first + o, t + n * W), 0, 3);
   }
 
   template <int O, int N>
@@ -376,6 +385,7 @@ struct Layer : Shape {
         V tile[outputs][vectors];
         const int c = group * CG + first;
         load_tile(tile, g.gx, c, t);
+        if constexpr (M >= C) fetch_tile(tile, s.kept, c, t - g.ahead);  // this stage leaves the memory idle
         accumulate<MG, K>(tile, g.gz.from(group * MG), t, (K - 1) * s.dilation, -s.dilation,
                           w.packed + P_CONV_T + c * MG * K);
         store_tile(tile, g.gx, c, t);
