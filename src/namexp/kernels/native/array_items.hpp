@@ -244,8 +244,9 @@ struct Array : Shape {
       f.remember(l, x, C, end);
       const LayerCall& layer = call.layers[l];
       const bool residual = l + 1 < call.num_layers || call.residual;
-      const LayerSignals signals{x, next, condition, head, kept ? kept->values[l] : Rows{}, f.scratch, layer.dilation,
-                                 vectors_down(clock.head_start), residual, kept != nullptr, call.kept != nullptr};
+      const LayerSignals signals{x, next, condition, head, kept ? kept->values[l] : Rows{}, f.scratch,
+                                 layer.dilation, vectors_down(clock.head_start), residual, kept != nullptr,
+                                 call.kept != nullptr};
       const i64 from = std::max(begin, clock.from(l + 1));
       if (from < end) kinds[layer.kind].forward(layer, weights(call, places, l), signals, from, end);
       std::swap(x, next);

@@ -206,8 +206,8 @@ struct Layer : Shape {
 
   static Rows block_rows(float* memory, i64 begin) { return {memory - begin, BLOCK}; }
 
-  static OUTLINE void convolve(const Between& between, const Weights& w, const LayerSignals& s, Rows kept, i64 begin,
-                       i64 end) {
+  static OUTLINE void convolve(const Between& between, const Weights& w, const LayerSignals& s, Rows kept,
+                               i64 begin, i64 end) {
     const i64 past = (K - 1) * s.dilation;
     const bool to_head = Between::DIRECT && !H1X1 && begin >= s.head_start;
     for (int g = 0; g < G; g++)
@@ -379,7 +379,8 @@ struct Layer : Shape {
     }
   }
 
-  static OUTLINE void backward_input(const Weights& w, const LayerSignals& s, const LayerGradient& g, i64 begin, i64 end) {
+  static OUTLINE void backward_input(const Weights& w, const LayerSignals& s, const LayerGradient& g, i64 begin,
+                                     i64 end) {
     for (int group = 0; group < G; group++)
       for_tiles<CG>(begin, end, [&](auto first, auto outputs, auto vectors, i64 t) INLINED {
         V tile[outputs][vectors];
@@ -392,8 +393,8 @@ struct Layer : Shape {
       });
   }
 
-  static OUTLINE void backward_condition(const Weights& w, const LayerSignals& s, const LayerGradient& g, i64 begin,
-                                 i64 end) {
+  static OUTLINE void backward_condition(const Weights& w, const LayerSignals& s, const LayerGradient& g,
+                                         i64 begin, i64 end) {
     for_tiles<D>(begin, end, [&](auto first, auto outputs, auto vectors, i64 t) INLINED {
       V tile[outputs][vectors];
       load_tile(tile, g.g_condition, first, t);
