@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ProgressBar
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from namexp.tasks.capture import CaptureTask
 
@@ -19,6 +21,7 @@ class TrainingProgress(ProgressBar):
         super().__init__()
         self._max_steps = max_steps
         self._bar: Any = None
+        self._open = ExitStack()
         self._enabled = True
 
     def disable(self) -> None:
@@ -42,6 +45,9 @@ class TrainingProgress(ProgressBar):
             bar_format="{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} steps, "
             "{elapsed} gone, {remaining} left{postfix}",
         )
+
+        if self._enabled:  # what is logged stands above the bar, not in it
+            self._open.enter_context(logging_redirect_tqdm())
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
         """Advance."""
@@ -67,6 +73,7 @@ class TrainingProgress(ProgressBar):
         self._close()
 
     def _close(self) -> None:
+        self._open.close()
         if self._bar is not None:
             self._bar.close()
             self._bar = None
