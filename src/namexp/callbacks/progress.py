@@ -45,7 +45,6 @@ class TrainingProgress(ProgressBar):
             bar_format="{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} steps, "
             "{elapsed} gone, {remaining} left{postfix}",
         )
-
         if self._enabled:  # what is logged stands above the bar, not in it
             self._open.enter_context(logging_redirect_tqdm())
 

@@ -1,4 +1,4 @@
-"""Layer arrays of WaveNets on the CPU: forward and backward in one pass each, nothing saved.
+"""Layer arrays of WaveNets on the CPU: forward and backward in one pass each.
 
 The way in and out of autograd; the work is done by the library of each array.
 Letters: A arrays that are computed together, B batch, C channels, D condition size, H channels of the
@@ -111,7 +111,7 @@ class _LayerArrays(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
         works = _works(ctx.found, ctx.residuals, ctx.saved_tensors)
-        kept, ctx.kept = ctx.kept, []  # backward overwrites it: a second one computes it again
+        kept, ctx.kept = ctx.kept, []  # it is given back below: a second backward computes it again
         _point_to(works, kept)
         wanted = ctx.needs_input_grad[3:]
         start = 0

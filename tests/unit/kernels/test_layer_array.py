@@ -166,6 +166,28 @@ def test_drawn_architectures_are_float64_to_rounding(seed: int) -> None:
     assert_as_float64(spec, length=length, items=items, residual=residual, head=head)
 
 
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("seed", range(20))
+def test_drawn_architectures_in_many_chunks(seed: int, kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(array_library, "CHUNK", 1)  # the shortest chunks
+    if not kept:
+        monkeypatch.setattr(layer_array, "KEPT_BYTES", 0)
+    draw = random.Random(seed)
+    spec = drawn_array(draw)
+    length = spec.receptive_field + 3 * array_library.BLOCK + draw.choice([0, 1, 63, 700])
+    residual, head = draw.random() < 0.5, draw.random() < 0.5
+    assert_as_float64(spec, length=length, items=2, residual=residual, head=head)
+
+
+@pytest.mark.parametrize("dilation", [300, 800])
+def test_layers_that_reach_beyond_a_chunk(dilation: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(array_library, "CHUNK", 1)
+    layers = tuple(LayerSpec(3, d, activation("LeakyReLU")) for d in (1, dilation, 2 * dilation, 7))
+    spec = array(3, layers=layers)
+    length = spec.receptive_field + 1000
+    assert_as_float64(spec, length=length, items=2, residual=True, head=True)
+
+
 @pytest.mark.parametrize("mode", ["none", "gated", "blended"])
 def test_every_activation(mode: str) -> None:
     layers = tuple(
