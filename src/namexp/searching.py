@@ -22,7 +22,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
 from namexp.errors import UserError, one_line
-from namexp.runs.files import read_json, write_json
+from namexp.runs.files import read_json, write_json, write_text
 from namexp.runs.locks import locked, try_lock
 from namexp.runs.sweep import SweepLayout, read_record
 
@@ -84,7 +84,8 @@ class Search:
 
     def run(self, launcher: Launcher) -> list[Any]:
         """Work until there are enough trials."""
-        OmegaConf.save(self._config, self._sweep.root / "multirun.yaml")
+        # whole or not at all: jobs of another process read it at this moment
+        write_text(self._sweep.root / "multirun.yaml", OmegaConf.to_yaml(self._config))
         results: list[Any] = []
         while True:
             with contextlib.ExitStack() as claims:
