@@ -16,12 +16,6 @@
 
 #include "fft.hpp"
 
-#if defined(__AVX__)
-#include <immintrin.h>
-#elif defined(__aarch64__)
-#include <arm_neon.h>
-#endif
-
 namespace namexp {
 
 INLINE V square_root(V x) {
@@ -55,7 +49,7 @@ struct Terms {
 
   INLINE void add(V x, V y, V difference) {
     const V larger = x > y ? x : y, smaller = x > y ? y : x;
-    error += difference * difference;
+    error = fused(difference, difference, error);
     high *= mantissa(larger);
     low *= mantissa(smaller);
     exponents += exponent(larger) - exponent(smaller);

@@ -32,8 +32,8 @@ __attribute__((noinline)) void measure(float* z, float* magnitudes, float least,
         store(magnitudes, a);
         store(magnitudes + W, b);
         magnitudes += 2 * W;
-        squares[0] += a * a;
-        squares[1] += b * b;
+        squares[0] = fused(a, a, squares[0]);
+        squares[1] = fused(b, b, squares[1]);
       }
       for (int i = 0; i < count; i++) energy += doubles(squares[i]);
     };

@@ -101,7 +101,7 @@ INLINE void accumulate(V (&sums)[O][N], Rows in, i64 t, i64 first, i64 step, con
       for (int o = 0; o < O; o++) {
         const V weight = held(splat(w[o]));
 #pragma GCC unroll 8
-        for (int n = 0; n < N; n++) sums[o][n] += weight * x[n];
+        for (int n = 0; n < N; n++) sums[o][n] = fused(weight, x[n], sums[o][n]);
       }
       p += step;
       w += O;
@@ -136,7 +136,7 @@ INLINE void outer_tile(const float* a, i64 stride, const float* const* b, i64 le
     for (int i = 0; i < A; i++) {
       const V x = held(load(a + i * stride + t));
 #pragma GCC unroll 8
-      for (int j = 0; j < B; j++) tile[i][j] += x * y[j];
+      for (int j = 0; j < B; j++) tile[i][j] = fused(x, y[j], tile[i][j]);
     }
   }
 #pragma GCC unroll 8

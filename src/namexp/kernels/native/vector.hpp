@@ -8,6 +8,12 @@
 #include <cstdint>
 #include <cstring>
 
+#if defined(__AVX__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
 #if defined(__AVX512F__)
 #define NAMEXP_LANES 16
 #define NAMEXP_ACCUMULATORS 24  // of 32 registers
@@ -75,6 +81,21 @@ INLINE V held(V v) {
   asm("" : "+w"(v));
 #endif
   return v;
+}
+
+// a * b + c, rounded once where the machine can. A sum over a loop is written with it: whether a compiler
+// fuses a * b + c by itself depends on the loop around it (GCC leaves single chains apart on AMD), and what is
+// computed in two shapes would not be the same bits.
+INLINE V fused(V a, V b, V c) {
+#if defined(__AVX512F__)
+  return (V)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__FMA__)
+  return (V)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__aarch64__)
+  return (V)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+  return a * b + c;
+#endif
 }
 
 INLINE VI bits(V x) { return (VI)x; }
