@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from namexp.schema.architecture import parse_wavenet
-from namexp.schema.packing import Submodel
-from namexp.schema.wavenet import WaveNetSpec
+from namexp.architectures.packing import Submodel
+from namexp.architectures.parsing import parse_wavenet
+from namexp.architectures.wavenet import WaveNetSpec
 
 CONDITION = {
     "name": "WaveNet",

@@ -16,10 +16,7 @@ from torch import Tensor
 from benchmarking.side import Handover, Side, serve_side
 from namexp.audio.synth import embedded_recording
 from namexp.conf_dir import conf_dir
-from namexp.data.recordings import load_recordings
-from namexp.data.windows import Batch, EpochOrder, WindowDataset
-from namexp.fitting import torch_settings
-from namexp.models.build import build_network
+from namexp.engine.fitting import torch_settings
 from namexp.models.network import Network
 from namexp.models.streaming import play
 from namexp.models.wavenet import PackedWaveNet, SlimmableWaveNet, WaveNet
@@ -27,7 +24,10 @@ from namexp.nam.compose import compose_container
 from namexp.nam.model import NamModel
 from namexp.schema.experiment import ExperimentConfig, parse_experiment
 from namexp.schema.training import TrainerConfig
-from namexp.tasks.capture import CaptureTask
+from namexp.tasks.capture.data.recordings import load_recordings
+from namexp.tasks.capture.data.windows import Batch, EpochOrder, WindowDataset
+from namexp.tasks.capture.module import CaptureTask
+from namexp.tasks.capture.networks import build_network
 
 MODELS = {
     "a2": ["model=packed_wavenet"],
@@ -71,7 +71,7 @@ class OurSide(Side):
         Handover(weights, inputs, targets).write(handover)
 
     def build(self, model: str, weights: list[np.ndarray], device: torch.device) -> None:
-        """As ``namexp.fitting`` does; Lightning's trainer is left out."""
+        """As ``namexp.engine.fitting`` does; Lightning's trainer is left out."""
         config = composed(model, device.type)
         apply_settings(config.trainer)
         self._network = build_network(config.plan, seed=config.seed)

@@ -30,8 +30,8 @@ def _arguments() -> argparse.Namespace:
 def _evaluate(arguments: argparse.Namespace) -> None:
     from namexp.audio.wav import read_wav
     from namexp.errors import UserError
-    from namexp.playable import load_playable
     from namexp.runs.files import write_json
+    from namexp.tasks.capture.weights.playable import load_playable
 
     playable = load_playable(arguments.model)
     input_, target = read_wav(arguments.input), read_wav(arguments.target)
@@ -60,7 +60,7 @@ def _scores(
     import torch
 
     from namexp.errors import UserError
-    from namexp.metrics import recording_metrics
+    from namexp.tasks.capture.metrics import recording_metrics
 
     delay = arguments.delay
     length = min(x.size, y.size - delay) if delay >= 0 else min(x.size + delay, y.size)

@@ -36,7 +36,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    from namexp.exporting import export_run
+    from namexp.tasks.capture.weights.exporting import export_run
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # notices, on stderr
     path = export_run(

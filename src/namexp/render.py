@@ -12,7 +12,7 @@ from namexp.door import guarded
 
 if TYPE_CHECKING:
     from namexp.audio.wav import Samples, WavReader
-    from namexp.playable import Playable
+    from namexp.tasks.capture.weights.playable import Playable
 
 
 def _arguments() -> argparse.Namespace:
@@ -35,7 +35,7 @@ def _render(arguments: argparse.Namespace) -> None:
 
     from namexp.audio.wav import open_wav, write_wav_blocks
     from namexp.errors import UserError
-    from namexp.playable import load_playable
+    from namexp.tasks.capture.weights.playable import load_playable
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # notices, on stderr
     playable = load_playable(arguments.model)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from namexp.door import FAILED, OK, guarded
 from namexp.errors import UserError
-from namexp.runs.sweep import DONE, SweepLayout, job_table, read_jobs, read_record
+from namexp.sweeps.directory import DONE, SweepLayout, job_table, read_jobs, read_record
 
 
 def _arguments() -> argparse.Namespace:

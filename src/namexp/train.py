@@ -22,11 +22,11 @@ from namexp.errors import UserError, one_line
 from namexp.ranks.place import Place, launched_place
 from namexp.runs.entry import is_held, record_failure
 from namexp.runs.layout import RunLayout
-from namexp.runs.sweep import DONE, MISSING, RUNNING, Job, SweepLayout, is_search, job_table, read_jobs
 from namexp.schema.composition import explain
 from namexp.schema.experiment import parse_experiment, resolved_config
 from namexp.schema.resuming import AUTO, continued_config, resume_argument, stored_config
-from namexp.sweeping import NOT_A_RUN, InterruptedSweepError, SweepRecord, SweepRefused, runs_in_workers
+from namexp.sweeps.directory import DONE, MISSING, RUNNING, Job, SweepLayout, is_search, job_table, read_jobs
+from namexp.sweeps.record import NOT_A_RUN, InterruptedSweepError, SweepRecord, SweepRefused, runs_in_workers
 
 _failure: BaseException | None = None
 
@@ -65,7 +65,7 @@ def _train(cfg: DictConfig, run_dir: Path, overrides: list[str], sweep: Path | N
     else:
         config = parse_experiment(cfg)  # before torch is imported
         resolved = resolved_config(cfg)
-    from namexp import experiment
+    from namexp.engine import experiment
 
     # A job that its scheduler has started again finds what it has done already
     requeued = sweep is not None and "SUBMITIT_EXECUTOR" in os.environ
@@ -195,7 +195,7 @@ def _end_sweep(root: Path) -> int:
 def _launched(place: Place) -> int:
     """One of the processes that torchrun or srun has started: the first decides for all."""
     if place.rank > 0:
-        from namexp.follow import follow
+        from namexp.engine.follow import follow
 
         return follow(place)
     try:

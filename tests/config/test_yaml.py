@@ -16,10 +16,10 @@ from omegaconf import DictConfig, OmegaConf
 import namexp.conf_dir as conf_dir_module
 from namexp.conf_dir import conf_dir
 from namexp.schema.experiment import GROUPS, ExperimentConfig, parse_experiment
-from namexp.schema.model import MODEL_KINDS
 from namexp.schema.training import OPTIMIZERS, SCHEDULERS
-from namexp.searching import split_space
-from namexp.sweeping import expand
+from namexp.sweeps.record import expand
+from namexp.sweeps.search import split_space
+from namexp.tasks.capture.config.model import MODEL_KINDS
 
 Parse = Callable[..., ExperimentConfig]
 CONF = Path(conf_dir())

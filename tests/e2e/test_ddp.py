@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 import torch
 
+from namexp.engine.checkpoint import load_checkpoint
 from namexp.nam.model import read_nam
 from namexp.runs.metrics import read_metrics
-from namexp.weights import load_checkpoint
 from tests.e2e.conftest import CACHE, wait_until
 from tests.e2e.test_training import KINDS, SMALL
 

@@ -14,14 +14,14 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from namexp.data.module import CaptureDataModule
-from namexp.data.recordings import Part, Recordings
 from namexp.kernels.graphed import WARM_UPS, CudaGraphs, GraphedLoss, recorder_on
 from namexp.losses.spectral import Mrstft
-from namexp.models.build import build_network
 from namexp.runs.metrics import read_metrics
 from namexp.schema.experiment import ExperimentConfig
-from namexp.tasks.capture import CaptureTask
+from namexp.tasks.capture.data.module import CaptureDataModule
+from namexp.tasks.capture.data.recordings import Part, Recordings
+from namexp.tasks.capture.module import CaptureTask
+from namexp.tasks.capture.networks import build_network
 from namexp.tracking.csv_logger import MetricsCsvLogger
 
 pytestmark = [

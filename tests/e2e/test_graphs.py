@@ -11,13 +11,13 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from namexp.conf_dir import conf_dir
-from namexp.data.module import CaptureDataModule
-from namexp.experiment import run
+from namexp.engine.checkpoint import load_checkpoint
+from namexp.engine.experiment import run
 from namexp.models.wavenet import layer_array
 from namexp.runs.layout import RunLayout
 from namexp.schema.experiment import parse_experiment, resolved_config
-from namexp.tasks import capture
-from namexp.weights import load_checkpoint
+from namexp.tasks.capture import module as capture
+from namexp.tasks.capture.data.module import CaptureDataModule
 from tests.recorder import Tape
 
 pytestmark = pytest.mark.e2e

@@ -80,7 +80,7 @@ def test_tensorboard_and_metrics_csv_say_the_same(recording: Path) -> None:
 
 def test_only_a_logger_that_is_chosen_is_imported() -> None:
     code = (
-        "import sys, namexp.experiment, namexp.evaluate, namexp.export\n"
+        "import sys, namexp.engine.experiment, namexp.evaluate, namexp.export\n"
         "print([name for name in ('wandb', 'tensorboard', 'wandb_workspaces') if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

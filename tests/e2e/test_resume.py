@@ -15,15 +15,15 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from namexp import experiment
 from namexp.conf_dir import conf_dir
+from namexp.engine import experiment
+from namexp.engine.checkpoint import load_checkpoint
 from namexp.errors import UserError
-from namexp.losses.capture import CaptureLoss
 from namexp.runs.files import read_json
 from namexp.runs.layout import RunLayout
 from namexp.runs.metrics import read_metrics
 from namexp.schema.experiment import parse_experiment, resolved_config
-from namexp.weights import load_checkpoint
+from namexp.tasks.capture.loss import CaptureLoss
 from tests.e2e.conftest import num_rows, wait_until
 from tests.e2e.test_training import KINDS, SMALL
 

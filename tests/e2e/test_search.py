@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from namexp.runs.files import read_json
-from namexp.runs.sweep import SweepLayout, read_jobs
+from namexp.sweeps.directory import SweepLayout, read_jobs
 from tests.e2e.conftest import wait_until
 from tests.e2e.test_training import SMALL
 

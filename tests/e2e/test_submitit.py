@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from namexp.engine.checkpoint import load_checkpoint
 from namexp.runs.files import read_json
 from namexp.runs.layout import RunLayout
-from namexp.runs.sweep import SweepLayout
-from namexp.weights import load_checkpoint
+from namexp.sweeps.directory import SweepLayout
 from tests.e2e.conftest import num_rows, wait_until
 from tests.e2e.test_resume import _equal, _state
 from tests.e2e.test_sweep import SETTINGS

@@ -16,7 +16,7 @@ import pytest
 
 from namexp.runs.files import read_json
 from namexp.runs.layout import RunLayout
-from namexp.runs.sweep import SweepLayout, read_jobs
+from namexp.sweeps.directory import SweepLayout, read_jobs
 from tests.e2e.conftest import num_rows, wait_until
 from tests.e2e.test_resume import _equal, _nam_weights, _state
 from tests.e2e.test_training import KINDS, SMALL

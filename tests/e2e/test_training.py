@@ -16,11 +16,11 @@ import pytest
 import torch
 
 from namexp.audio.wav import read_wav, write_wav
+from namexp.engine.checkpoint import load_checkpoint
 from namexp.nam.metadata import measure_loudness
 from namexp.nam.model import read_nam
-from namexp.playable import load_playable
 from namexp.runs.metrics import read_metrics
-from namexp.weights import load_checkpoint
+from namexp.tasks.capture.weights.playable import load_playable
 from tests.e2e.conftest import RATE, synthetic_pair, wait_until
 
 pytestmark = pytest.mark.e2e

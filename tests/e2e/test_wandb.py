@@ -11,9 +11,9 @@ import torch
 from omegaconf import OmegaConf
 
 from namexp.audio.wav import read_wav
-from namexp.playable import load_playable
 from namexp.runs.files import read_json
 from namexp.runs.metrics import read_metrics
+from namexp.tasks.capture.weights.playable import load_playable
 from tests.e2e.conftest import RATE
 from tests.e2e.told import PACK, dashboard, named_keys, train
 from tests.offline_run import OfflineRun, offline_runs

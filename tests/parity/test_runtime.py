@@ -15,7 +15,7 @@ from namexp.errors import UserError
 from namexp.nam.describe import describe_file
 from namexp.nam.metadata import measure_loudness
 from namexp.nam.model import NamModel, read_nam, to_document, write_nam
-from namexp.playable import load_playable
+from namexp.tasks.capture.weights.playable import load_playable
 from tests.conftest import GOLDEN
 
 pytestmark = pytest.mark.parity

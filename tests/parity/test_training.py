@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from namexp.data.recordings import load_recordings
-from namexp.data.windows import ValidationDataset, WindowDataset
-from namexp.losses.capture import CaptureLoss
-from namexp.metrics import recording_metrics
-from namexp.models.build import build_network
 from namexp.models.streaming import respond
 from namexp.models.wavenet import PackedWaveNet, WaveNet
-from namexp.tasks.capture import CaptureTask
+from namexp.tasks.capture.data.recordings import load_recordings
+from namexp.tasks.capture.data.windows import ValidationDataset, WindowDataset
+from namexp.tasks.capture.loss import CaptureLoss
+from namexp.tasks.capture.metrics import recording_metrics
+from namexp.tasks.capture.module import CaptureTask
+from namexp.tasks.capture.networks import build_network
 
 pytestmark = pytest.mark.parity
 

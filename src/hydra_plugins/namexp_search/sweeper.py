@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 
 class SearchSweeper(Sweeper):
-    """See ``namexp.searching``."""
+    """See ``namexp.sweeps.search``."""
 
     def __init__(
         self, *, trials: int, at_once: int, objective: str, seed: int, params: DictConfig | None
@@ -31,7 +31,7 @@ class SearchSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Search until there are enough trials."""
-        from namexp.searching import Search
+        from namexp.sweeps.search import Search
 
         assert self._launcher is not None
         assert self.config is not None

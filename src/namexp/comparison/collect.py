@@ -15,7 +15,7 @@ from namexp.comparison.reading import read_run
 from namexp.comparison.records import MISSING, Run
 from namexp.errors import UserError
 from namexp.runs.layout import RunLayout
-from namexp.runs.sweep import RECORD, recorded_jobs
+from namexp.sweeps.directory import RECORD, recorded_jobs
 
 # The overrides of every job that a sweep directory promises, in order; None where nobody knows.
 Plan = Callable[[Path], Sequence[Sequence[str]] | None]

@@ -26,7 +26,7 @@ from namexp.comparison.records import Run
 from namexp.errors import UserError
 from namexp.runs.files import finite, write_json, write_text
 from namexp.runs.layout import RunLayout
-from namexp.runs.sweep import recorded_jobs
+from namexp.sweeps.directory import recorded_jobs
 
 PAGE, TABLE, FIGURES = "report.html", "report.csv", "report.json"
 AUDIO_RESERVE = 8_000_000  # of the page, kept free of drawings for the sound of the best

@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
+from namexp.architectures.activation import ActivationSpec
+from namexp.architectures.wavenet import FILM_SITES, LayerArraySpec, LayerSpec
 from namexp.kernels.compiler import UnavailableError, load, switched_off
 from namexp.kernels.memory import workspace
-from namexp.schema.activation import ActivationSpec
-from namexp.schema.wavenet import FILM_SITES, LayerArraySpec, LayerSpec
 
 CHUNK = 36864  # numbers of one signal in a chunk: all layers go through it before time goes on
 BLOCK = 768  # samples; a chunk is some of them

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from namexp.architectures.wavenet import LayerArraySpec
 from namexp.kernels.array_library import Kernel, Signal, is_narrow, kernels
 from namexp.kernels.compiler import UnavailableError
 from namexp.kernels.fallback import told_once
 from namexp.kernels.memory import aligned, borrow, give_back
-from namexp.schema.wavenet import LayerArraySpec
 
 KEPT_BYTES = 384 << 20  # of activations, between forward and backward
 KEPT_THREADS = 4  # with more, the memory is slower than computing them again

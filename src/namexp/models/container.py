@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from namexp.architectures.played import ContainerSpec
 from namexp.models.network import Network
-from namexp.schema.played import ContainerSpec
 
 
 class Container(Network):

@@ -8,9 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from namexp.architectures.played import ConvNetSpec
 from namexp.models.network import Network
 from namexp.models.wavenet.activations import build_activation
-from namexp.schema.played import ConvNetSpec
 
 
 class FrozenBatchNorm(nn.Module):

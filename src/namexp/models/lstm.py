@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from namexp.architectures.played import LstmSpec
 from namexp.models.network import Network
-from namexp.schema.played import LstmSpec
 
 State = tuple[Tensor, Tensor]
 

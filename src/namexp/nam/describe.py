@@ -6,14 +6,14 @@ import math
 from pathlib import Path
 from typing import Any
 
+from namexp.architectures.activation import ActivationSpec
+from namexp.architectures.playability import notices
+from namexp.architectures.played import ContainerSpec, ModelSpec
+from namexp.architectures.wavenet import WaveNetSpec
 from namexp.errors import UserError
 from namexp.nam.document import load_document
 from namexp.nam.fast_path import fast_path
 from namexp.nam.model import NamModel, model_from_document
-from namexp.schema.activation import ActivationSpec
-from namexp.schema.playability import notices
-from namexp.schema.played import ContainerSpec, ModelSpec
-from namexp.schema.wavenet import WaveNetSpec
 
 LOUDNESS_TOLERANCE_DB = 0.01
 

@@ -5,8 +5,8 @@ Source: spec of ``is_a2_shape`` in NAM/wavenet/a2_fast.cpp of NeuralAmpModelerCo
 
 from __future__ import annotations
 
-from namexp.schema.played import ModelSpec
-from namexp.schema.wavenet import FILM_SITES, WaveNetSpec
+from namexp.architectures.played import ModelSpec
+from namexp.architectures.wavenet import FILM_SITES, WaveNetSpec
 
 A2_NAMES = {3: "A2-Lite", 8: "A2-Full"}
 A2_KERNEL_SIZES = (6,) * 14 + (15, 15) + (6,) * 7

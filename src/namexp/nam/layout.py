@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from namexp.errors import UserError
-from namexp.schema.activation import PRELU_FILE_SLOPE, ActivationSpec, parse_activation
-from namexp.schema.fields import Fields, is_list, shown
-from namexp.schema.invariants import check_wavenet
-from namexp.schema.played import ConvNetSpec, LinearSpec, LstmSpec, ModelSpec
-from namexp.schema.slimming import check_allowed_channels
-from namexp.schema.wavenet import (
+from namexp.architectures.activation import PRELU_FILE_SLOPE, ActivationSpec, parse_activation
+from namexp.architectures.invariants import check_wavenet
+from namexp.architectures.played import ConvNetSpec, LinearSpec, LstmSpec, ModelSpec
+from namexp.architectures.slimming import check_allowed_channels
+from namexp.architectures.wavenet import (
     FILM_SITES,
     GATING_MODES,
     SLICE_METHOD,
@@ -29,6 +27,8 @@ from namexp.schema.wavenet import (
     TopHeadSpec,
     WaveNetSpec,
 )
+from namexp.errors import UserError
+from namexp.schema.fields import Fields, is_list, shown
 
 # --- reading ------------------------------------------------------------------------------------
 

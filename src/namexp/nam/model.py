@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from namexp.architectures.played import ConvNetSpec, LinearSpec, LstmSpec
+from namexp.architectures.wavenet import WaveNetSpec
 from namexp.errors import UserError
 from namexp.models.container import Container
 from namexp.models.conv_net import ConvNet
@@ -28,8 +30,6 @@ from namexp.nam.document import (
 )
 from namexp.nam.layout import read_other, read_wavenet, write_config
 from namexp.schema.fields import Fields, is_list, is_number, shown
-from namexp.schema.played import ConvNetSpec, LinearSpec, LstmSpec
-from namexp.schema.wavenet import WaveNetSpec
 
 
 @dataclass

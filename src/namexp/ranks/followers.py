@@ -16,7 +16,7 @@ from pathlib import Path
 from namexp.errors import UserError
 from namexp.ranks.place import Place
 
-MODULE = "namexp.follow"
+MODULE = "namexp.engine.follow"
 
 
 class Follower:

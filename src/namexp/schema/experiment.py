@@ -10,12 +10,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from namexp.architectures.playability import check_playable
 from namexp.errors import UserError, did_you_mean, one_line
-from namexp.schema.data import DataConfig
 from namexp.schema.fields import Fields, as_integer, shown
-from namexp.schema.model import MODEL_KINDS, ModelPlan
-from namexp.schema.playability import check_playable
-from namexp.schema.thresholds import resolve_thresholds
 from namexp.schema.training import (
     CallbacksConfig,
     ExportConfig,
@@ -25,6 +22,9 @@ from namexp.schema.training import (
     SchedulerConfig,
     TrainerConfig,
 )
+from namexp.tasks.capture.config.data import DataConfig
+from namexp.tasks.capture.config.model import MODEL_KINDS, ModelPlan
+from namexp.tasks.capture.config.thresholds import resolve_thresholds
 
 MAX_SEED = 2**32 - 1  # what numpy's generators take
 MIN_SPECTRAL_SAMPLES = 1026  # half of the longest FFT (2048), reflected, after pre-emphasis

@@ -243,7 +243,7 @@ class ExportConfig:
 
     def __post_init__(self) -> None:
         """The setting's form; whether it fits the submodels is checked with them."""
-        from namexp.schema.thresholds import check_thresholds_setting
+        from namexp.tasks.capture.config.thresholds import check_thresholds_setting
 
         check_thresholds_setting(self.container_max_values, "export.container_max_values")
         self.metadata = check_user_metadata(self.metadata, "export.metadata")

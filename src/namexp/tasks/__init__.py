@@ -1,1 +1,1 @@
-"""What is learned: one LightningModule per objective."""
+"""What can be learned. ``known`` is the list; every other room here is one task and knows no other."""

@@ -10,7 +10,7 @@ from typing import Any
 from namexp.errors import UserError, one_line
 from namexp.runs.files import read_json
 from namexp.runs.layout import RunLayout
-from namexp.schema.job import logged_as
+from namexp.sweeps.job import logged_as
 from namexp.tracking import keys
 
 try:

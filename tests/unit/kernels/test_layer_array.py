@@ -13,12 +13,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from namexp.kernels import array_library, layer_array
-from namexp.kernels.array_library import why_not
-from namexp.kernels.layer_array import ArrayInputs, layer_arrays
-from namexp.models.wavenet.layer_array import LayerArray
-from namexp.schema.activation import FIXED_PARAMETERS, ActivationSpec
-from namexp.schema.wavenet import (
+from namexp.architectures.activation import FIXED_PARAMETERS, ActivationSpec
+from namexp.architectures.wavenet import (
     FilmSpec,
     Head1x1Spec,
     HeadSpec,
@@ -26,6 +22,10 @@ from namexp.schema.wavenet import (
     LayerArraySpec,
     LayerSpec,
 )
+from namexp.kernels import array_library, layer_array
+from namexp.kernels.array_library import why_not
+from namexp.kernels.layer_array import ArrayInputs, layer_arrays
+from namexp.models.wavenet.layer_array import LayerArray
 from tests.compilers import needs_compiler
 
 pytestmark = needs_compiler

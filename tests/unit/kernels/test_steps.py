@@ -14,11 +14,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from namexp.losses.capture import CaptureLoss
+from namexp.architectures.packing import Submodel
 from namexp.models.network import Network
 from namexp.models.wavenet import PackedWaveNet, SlimmableWaveNet, WaveNet
-from namexp.schema.packing import Submodel
 from namexp.schema.training import LossConfig
+from namexp.tasks.capture.loss import CaptureLoss
 from tests.architectures import SLIMMABLE, layers, wavenet
 from tests.compilers import needs_compiler
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from namexp.losses import parts, waveform
-from namexp.losses.capture import CaptureLoss
 from namexp.losses.parts import Parts
 from namexp.losses.spectral import Mrstft
 from namexp.schema.training import LossConfig
+from namexp.tasks.capture.loss import CaptureLoss
 
 LOSSES: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Parts]] = {
     "mse": (waveform.mse, parts.MSE),

@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
+from namexp.architectures.activation import FIXED_PARAMETERS, ActivationSpec, parse_activation
 from namexp.models.wavenet.activations import PReLU, build_activation, current_spec
-from namexp.schema.activation import FIXED_PARAMETERS, ActivationSpec, parse_activation
 
 POINTS = [-4.0, -1.5, -0.6, -0.1, 0.0, 0.3, 0.9, 2.5]
 

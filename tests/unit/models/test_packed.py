@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from namexp.errors import UserError
-from namexp.losses.capture import CaptureLoss
 from namexp.models.wavenet import PackedWaveNet, WaveNet
 from namexp.schema.training import LossConfig
+from namexp.tasks.capture.loss import CaptureLoss
 from tests.architectures import pack
 
 PACKS = {
@@ -146,8 +146,8 @@ def test_learned_activation_parameters_belong_to_their_submodel(activation: obje
 
 
 def _prelu_pack(activation: object) -> list:
-    from namexp.schema.architecture import parse_wavenet
-    from namexp.schema.packing import Submodel
+    from namexp.architectures.packing import Submodel
+    from namexp.architectures.parsing import parse_wavenet
     from tests.architectures import layers
 
     return [

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from namexp.architectures.activation import ActivationSpec
+from namexp.architectures.played import ConvNetSpec, LinearSpec, LstmSpec
 from namexp.models.container import Container
 from namexp.models.conv_net import ConvNet
 from namexp.models.linear import Linear
@@ -14,8 +16,6 @@ from namexp.models.lstm import Lstm
 from namexp.models.network import Network
 from namexp.models.streaming import play, player, respond
 from namexp.models.wavenet import WaveNet
-from namexp.schema.activation import ActivationSpec
-from namexp.schema.played import ConvNetSpec, LinearSpec, LstmSpec
 from tests.architectures import CONDITION, layers, wavenet
 
 

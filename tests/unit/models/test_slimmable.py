@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from namexp.architectures.wavenet import SlimmableSpec
 from namexp.models.wavenet import SlimmableWaveNet, WaveNet
-from namexp.schema.wavenet import SlimmableSpec
 from tests.architectures import SLIMMABLE, layers, wavenet
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from namexp.architectures.wavenet import WaveNetSpec
 from namexp.models.streaming import play, respond
 from namexp.models.wavenet import WaveNet
-from namexp.schema.wavenet import WaveNetSpec
 from tests.architectures import PLAYABLE, layers, wavenet
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from namexp.architectures.wavenet import WaveNetSpec
 from namexp.audio.level import db
 from namexp.errors import UserError
 from namexp.models.streaming import play
@@ -18,7 +19,6 @@ from namexp.nam.compose import compose_container, compose_model, restore_level
 from namexp.nam.metadata import measure_loudness
 from namexp.nam.model import NamModel, read_nam, to_document, write_nam
 from namexp.nam.verify import ExportError, played_rows, probe_signal, write_verified
-from namexp.schema.wavenet import WaveNetSpec
 from tests.architectures import PLAYABLE, SLIMMABLE, pack
 
 SCALE = 1.9498

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from namexp.architectures.wavenet import FilmSpec, WaveNetSpec
 from namexp.models.wavenet import PackedWaveNet, WaveNet
 from namexp.nam.compose import compose_container, compose_model
 from namexp.nam.describe import describe_file
 from namexp.nam.fast_path import fast_path
 from namexp.nam.model import NamModel, to_document
-from namexp.schema.wavenet import FilmSpec, WaveNetSpec
 from tests.architectures import PLAYABLE, layers, pack, wavenet
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from namexp.schema.activation import ActivationSpec
+from namexp.architectures.activation import ActivationSpec
 
 
 class FastTanh(nn.Module):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from namexp.schema.wavenet import FilmSpec
+from namexp.architectures.wavenet import FilmSpec
 
 
 class Film(nn.Module):

@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
+from namexp.architectures.wavenet import FILM_SITES, LayerArraySpec, LayerSpec
 from namexp.models.wavenet.activations import build_activation, current_spec
 from namexp.models.wavenet.film import Film
-from namexp.schema.wavenet import FILM_SITES, LayerArraySpec, LayerSpec
 
 
 class Layer(nn.Module):

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
+from namexp.architectures.wavenet import LayerArraySpec
 from namexp.kernels.layer_array import ArrayInputs, layer_arrays
 from namexp.models.wavenet.layer import Layer
-from namexp.schema.wavenet import LayerArraySpec
 
 
 class LayerArray(nn.Module):

@@ -16,11 +16,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from namexp.architectures.activation import ActivationSpec
+from namexp.architectures.packing import Submodel, check_pack
+from namexp.architectures.wavenet import HeadSpec, LayerArraySpec, WaveNetSpec
 from namexp.models.network import Network
 from namexp.models.wavenet.wavenet import WaveNet, transform_side_by_side
-from namexp.schema.activation import ActivationSpec
-from namexp.schema.packing import Submodel, check_pack
-from namexp.schema.wavenet import HeadSpec, LayerArraySpec, WaveNetSpec
 
 
 class PackedWaveNet(Network):

@@ -14,10 +14,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from namexp.architectures.slimming import check_sliceable
+from namexp.architectures.wavenet import LayerArraySpec, WaveNetSpec
 from namexp.models.network import Network
 from namexp.models.wavenet.wavenet import WaveNet
-from namexp.schema.slimming import check_sliceable
-from namexp.schema.wavenet import LayerArraySpec, WaveNetSpec
 
 Slice = tuple[slice, ...]
 

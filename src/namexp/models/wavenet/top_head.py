@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from namexp.architectures.wavenet import TopHeadSpec
 from namexp.models.wavenet.activations import build_activation
-from namexp.schema.wavenet import TopHeadSpec
 
 
 class TopHead(nn.Module):

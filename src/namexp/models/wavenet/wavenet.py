@@ -12,10 +12,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from namexp.architectures.wavenet import WaveNetSpec
 from namexp.models.network import Network
 from namexp.models.wavenet.layer_array import LayerArray, compute_side_by_side
 from namexp.models.wavenet.top_head import TopHead
-from namexp.schema.wavenet import WaveNetSpec
 
 
 class WaveNet(Network):

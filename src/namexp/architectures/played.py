@@ -1,0 +1,125 @@
+"""Descriptions of the other architectures that a ``.nam`` file may hold.
+
+They are played, and may serve as a WaveNet's condition; namexp does not train them yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from namexp.architectures.activation import ActivationSpec
+from namexp.architectures.wavenet import WaveNetSpec
+
+
+@dataclass(frozen=True)
+class LinearSpec:
+    """An impulse response of ``receptive_field`` samples."""
+
+    receptive_field: int
+    bias: bool
+
+    architecture = "Linear"
+    out_channels = 1
+
+    @property
+    def num_weights(self) -> int:
+        """Numbers in ``weights``."""
+        return self.receptive_field + int(self.bias)
+
+    @property
+    def macs_per_sample(self) -> int:
+        """Multiply-accumulates for one sample."""
+        return self.receptive_field
+
+
+@dataclass(frozen=True)
+class LstmSpec:
+    """A stack of LSTM layers with a linear head; its memory has no end."""
+
+    input_size: int
+    hidden_size: int
+    num_layers: int
+
+    architecture = "LSTM"
+    out_channels = 1
+    receptive_field = None
+
+    @property
+    def num_weights(self) -> int:
+        """Numbers in ``weights``: per layer matrix, bias and the two initial states; the head."""
+        H = self.hidden_size
+        cells = sum(4 * H * (d + H) + 4 * H + 2 * H for d in self._inputs())
+        return cells + H + 1
+
+    @property
+    def macs_per_sample(self) -> int:
+        """Multiply-accumulates of the matrices for one sample."""
+        H = self.hidden_size
+        return sum(4 * H * (d + H) for d in self._inputs()) + H
+
+    def _inputs(self) -> list[int]:
+        return [self.input_size] + [self.hidden_size] * (self.num_layers - 1)
+
+
+@dataclass(frozen=True)
+class ConvNetSpec:
+    """A stack of kernel-2 dilated convolutions with batch norm and a linear head."""
+
+    channels: int
+    dilations: tuple[int, ...]
+    batchnorm: bool
+    activation: ActivationSpec
+    groups: int = 1
+
+    architecture = "ConvNet"
+    out_channels = 1
+
+    @property
+    def receptive_field(self) -> int:
+        """R in samples."""
+        return 1 + sum(self.dilations)
+
+    def _conv_weights(self) -> int:
+        C, n = self.channels, len(self.dilations)
+        return 2 * C // self.groups + (n - 1) * 2 * C * C // self.groups
+
+    @property
+    def num_weights(self) -> int:
+        """Numbers in ``weights``."""
+        C, n = self.channels, len(self.dilations)
+        per_block = 4 * C + 1 if self.batchnorm else C
+        return self._conv_weights() + n * per_block + C + 1
+
+    @property
+    def macs_per_sample(self) -> int:
+        """Multiply-accumulates for one sample."""
+        return self._conv_weights() + self.channels
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """Several models behind one quality knob: the first with ``slim < max_value`` plays."""
+
+    submodels: tuple[tuple[float, ModelSpec], ...]
+
+    architecture = "SlimmableContainer"
+    out_channels = 1
+
+    @property
+    def receptive_field(self) -> int | None:
+        """The longest R of the submodels."""
+        fields = [spec.receptive_field for _, spec in self.submodels]
+        return None if any(r is None for r in fields) else max(r for r in fields if r is not None)
+
+    @property
+    def num_weights(self) -> int:
+        """Numbers in all submodels together."""
+        return sum(spec.num_weights for _, spec in self.submodels)
+
+    @property
+    def macs_per_sample(self) -> int:
+        """Multiply-accumulates of the largest submodel: only one plays at a time."""
+        return max(spec.macs_per_sample for _, spec in self.submodels)
+
+
+ModelSpec = WaveNetSpec | LinearSpec | LstmSpec | ConvNetSpec | ContainerSpec

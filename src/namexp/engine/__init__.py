@@ -1,0 +1,1 @@
+"""One training, whatever is learned. Knows no task, no model, no loss."""

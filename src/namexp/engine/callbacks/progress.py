@@ -1,0 +1,78 @@
+"""One progress bar for the whole training, with the time left."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ProgressBar
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from namexp.tasks.capture.module import CaptureTask
+
+
+class TrainingProgress(ProgressBar):
+    """Counts batches of all epochs; shows loss and the latest ESR of every submodel."""
+
+    def __init__(self, max_steps: int | None = None) -> None:
+        """Count to the end of the last epoch, or to ``max_steps`` where that comes first."""
+        super().__init__()
+        self._max_steps = max_steps
+        self._bar: Any = None
+        self._open = ExitStack()
+        self._enabled = True
+
+    def disable(self) -> None:
+        """Lightning calls it on processes other than the first."""
+        self._enabled = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Open the bar."""
+        del pl_module
+        per_epoch = int(trainer.num_training_batches)
+        total = per_epoch * (trainer.max_epochs or 1)
+        if self._max_steps is not None:
+            total = min(total, self._max_steps)
+        self._bar = tqdm(
+            total=total,
+            initial=trainer.global_step,
+            desc="training",
+            unit="step",
+            dynamic_ncols=True,
+            disable=not self._enabled,
+            bar_format="{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} steps, "
+            "{elapsed} gone, {remaining} left{postfix}",
+        )
+        if self._enabled:  # what is logged stands above the bar, not in it
+            self._open.enter_context(logging_redirect_tqdm())
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
+        """Advance."""
+        self._bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", False)
+        self._bar.update(1)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show what the validation found."""
+        if self._bar is None or trainer.sanity_checking:
+            return
+        assert isinstance(pl_module, CaptureTask)
+        suffixes = pl_module.network.row_suffixes
+        keys = [f"ESR{s}" for s in suffixes]
+        shown = ", ".join(f"{float(trainer.callback_metrics[key]):.4f}" for key in keys)
+        self._bar.set_postfix_str(f"ESR {shown}")
+
+    def on_train_end(self, *_: Any) -> None:
+        """Close the bar."""
+        self._close()
+
+    def on_exception(self, *_: Any) -> None:
+        """Close the bar."""
+        self._close()
+
+    def _close(self) -> None:
+        self._open.close()
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

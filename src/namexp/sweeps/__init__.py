@@ -1,0 +1,1 @@
+"""Many trainings: which jobs there are, what has become of each, and what they share."""

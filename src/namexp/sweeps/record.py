@@ -1,0 +1,147 @@
+"""What a multirun is to do, told by Hydra before the first job starts."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from namexp.errors import one_line
+from namexp.runs.files import write_json
+from namexp.schema.resuming import AUTO
+from namexp.sweeps.directory import SweepLayout, read_record
+
+NOT_A_RUN = (
+    "resume (= {}) continues one run; a sweep is continued by python -m namexp.sweep resume SWEEP, one "
+    "of its jobs by resume=SWEEP/NUMBER without -m."
+)
+
+
+log = logging.getLogger(__name__)
+
+
+class SweepRefused(BaseException):
+    """A sweep that cannot begin. No Exception: Hydra would turn that into a warning."""
+
+
+class InterruptedSweepError(Exception):
+    """Ctrl-C has ended this job, or kept it from beginning. An Exception: Hydra waits for the others."""
+
+
+class SweepRecord(Callback):
+    """Writes ``sweep.json``: which jobs there are, so that it can be told which ones are missing."""
+
+    started: Path | None = None  # the sweep directory of this process
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Called once, in the process that the user started."""
+        try:
+            self._begin(config)
+        except Exception as error:
+            # Hydra would only warn, and run jobs of which nothing is known
+            raise SweepRefused(f"the sweep cannot be recorded: {one_line(error)}") from error
+
+    def _begin(self, config: DictConfig) -> None:
+        if config.resume not in (None, AUTO):
+            raise SweepRefused(NOT_A_RUN.format(config.resume))
+        sweep = SweepLayout(Path(config.hydra.sweep.dir))
+        task, hydra = _texts(config.hydra.overrides, "task"), _texts(config.hydra.overrides, "hydra")
+        if any(override.startswith("hydra.sweep.subdir=") for override in hydra):
+            raise SweepRefused("hydra.sweep.subdir must stay the job's number: jobs are found by it.")
+        params = config.hydra.sweeper.get("params") or {}
+        whole = [*(f"{key}={value}" for key, value in params.items()), *task]
+        searched = config.hydra.sweeper._target_.endswith("SearchSweeper")  # it finds its jobs as it goes
+        record = {
+            "task": _own(task),
+            "hydra": hydra,
+            "flags": _flags(sys.argv[1:]),
+            "cwd": config.hydra.runtime.cwd,
+            "space": _own(whole) if searched else None,
+            "jobs": [] if searched else [{"overrides": _own(job)} for job in expand(whole)],
+        }
+        before = read_record(sweep) if sweep.record.exists() else None
+        if before is None:
+            write_json(sweep.record, record)
+        elif before["space"] != record["space"] or (not searched and before["jobs"] != record["jobs"]):
+            raise SweepRefused(f"{sweep.root}: holds another sweep; choose another hydra.sweep.dir.")
+        elif "resume=auto" not in task:
+            raise SweepRefused(
+                f"{sweep.root}: holds this sweep already; go on with it by python -m namexp.sweep resume."
+            )
+        SweepRecord.started = sweep.root
+        sweep.interrupted.unlink(missing_ok=True)
+        if runs_in_workers(config.hydra.launcher):
+            _let_workers_finish(sweep)
+
+
+def runs_in_workers(launcher: Any) -> bool:
+    """Whether this launcher's jobs run in processes that end with the one that waits for them."""
+    return bool(launcher._target_.endswith("JoblibLauncher"))
+
+
+def _let_workers_finish(sweep: SweepLayout) -> None:
+    """Ctrl-C reaches the workers too, which then export; joblib would kill them if this process ended."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+
+    def wait(signum: int, frame: FrameType | None) -> None:
+        del signum, frame
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        sweep.interrupted.touch()
+        log.info("interrupted: waiting until the jobs have exported; Ctrl-C again abandons them")
+
+    signal.signal(signal.SIGINT, wait)
+
+
+def _texts(config: DictConfig, key: str) -> list[str]:
+    """Overrides as they were given: ``${...}`` in them is each job's own."""
+    found = OmegaConf.to_container(config[key], resolve=False)
+    assert isinstance(found, list)
+    return [str(item) for item in found]
+
+
+def _flags(arguments: Sequence[str]) -> list[str]:
+    """Where else Hydra was told to look for YAML files."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config-dir", "-cd")
+    parser.add_argument("--config-name", "-cn")
+    known, _ = parser.parse_known_args(list(arguments))
+    flags = []
+    if known.config_dir is not None:
+        flags += ["--config-dir", os.path.abspath(known.config_dir)]
+    if known.config_name is not None:
+        flags += ["--config-name", known.config_name]
+    return flags
+
+
+def _own(overrides: Sequence[str]) -> list[str]:
+    """What describes the experiment; not whether it is continued."""
+    return [override for override in overrides if not override.startswith("resume=")]
+
+
+def expand(overrides: Sequence[str]) -> list[list[str]]:
+    """Every combination of swept values, in the order in which Hydra's basic sweeper numbers them."""
+    choices: dict[str, list[str]] = {}
+    hydra = GlobalHydra.instance()
+    # glob(...) needs to know the options of a group
+    parser = OverridesParser.create(hydra.config_loader() if hydra.is_initialized() else None)
+    for override in parser.parse_overrides(overrides=list(overrides)):
+        key = override.get_key_element()
+        if override.is_sweep_override():
+            choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+        else:
+            choices[key] = [f"{key}={override.get_value_element_as_str()}"]
+    return [list(job) for job in itertools.product(*choices.values())]

@@ -1,0 +1,256 @@
+"""A search over settings with Optuna, whose storage is the sweep directory.
+
+Every trial is a job of the sweep and has its number. Any number of processes may work on one search, at
+once or one after the other; what one of them leaves unfinished the next one continues.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import logging
+import math
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
+from hydra.plugins.launcher import Launcher
+from omegaconf import DictConfig, OmegaConf
+
+from namexp.errors import UserError, one_line
+from namexp.runs.files import read_json, write_json, write_text
+from namexp.runs.locks import locked, try_lock
+from namexp.sweeps.directory import SweepLayout, read_record
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.distributions import BaseDistribution
+
+log = logging.getLogger(__name__)
+
+OBJECTIVES = ("ESR", "MRSTFT", "MSE", "val_loss")
+
+
+class _Claim(NamedTuple):
+    """A trial that this process has to itself."""
+
+    number: int
+    params: dict[str, Any]
+
+
+class Search:
+    """One process's share of a search."""
+
+    def __init__(
+        self,
+        config: DictConfig,
+        overrides: Sequence[str],
+        *,
+        trials: int,
+        at_once: int,
+        objective: str,
+        seed: int,
+    ) -> None:
+        """Take the settings.
+
+        Args:
+            config: of the whole sweep.
+            overrides: what is searched, and what is fixed.
+            trials: so many in all.
+            at_once: trials that the launcher gets together.
+            objective: a metric of summary.json, averaged over submodels; the less the better.
+            seed: of the sampler.
+
+        Raises:
+            UserError: Optuna is not installed, or a setting makes no sense.
+        """
+        if objective not in OBJECTIVES:
+            raise UserError(
+                f"hydra.sweeper.objective (= {objective}) must be one of {', '.join(OBJECTIVES)}."
+            )
+        for name, value in (("trials", trials), ("at_once", at_once)):
+            if not isinstance(value, int) or value < 1:
+                raise UserError(f"hydra.sweeper.{name} (= {value}) must be a whole number of at least 1.")
+        self._config = config
+        self._sweep = SweepLayout(Path(config.hydra.sweep.dir))
+        self._trials, self._at_once, self._objective = trials, at_once, objective
+        self._fixed, self._space = split_space(overrides)
+        self._seed = seed
+        self._study = _open_study(self._sweep.root)
+
+    def run(self, launcher: Launcher) -> list[Any]:
+        """Work until there are enough trials."""
+        # whole or not at all: jobs of another process read it at this moment
+        write_text(self._sweep.root / "multirun.yaml", OmegaConf.to_yaml(self._config))
+        results: list[Any] = []
+        while True:
+            with contextlib.ExitStack() as claims:
+                trials = self._claim(claims)
+                if not trials:
+                    break
+                results += self._launch(launcher, trials)
+                self._tell(trials)
+        self._say_best()
+        return results
+
+    def _claim(self, claims: contextlib.ExitStack) -> list[_Claim]:
+        """Trials for this process: those that a dead one has left, then new ones."""
+        from optuna.samplers import TPESampler
+        from optuna.trial import TrialState
+
+        mine: list[_Claim] = []
+        with locked(self._file("study.lock")):
+            for left in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+                if len(mine) == self._at_once or not self._take(left.number, claims):
+                    continue
+                if left.params.keys() == self._space.keys():
+                    mine.append(_Claim(left.number, left.params))
+                else:  # its process died while it was being asked for
+                    self._study.tell(left.number, state=TrialState.FAIL)
+            while len(mine) < self._at_once:
+                number = len(self._study.get_trials(deepcopy=False))
+                if number >= self._trials:
+                    break
+                # from the number, so that neither a second process nor a later one draws the same again
+                self._study.sampler = TPESampler(seed=_mixed(self._seed, number))
+                trial = self._study.ask(self._space)
+                self._take(trial.number, claims)
+                mine.append(_Claim(trial.number, trial.params))
+            self._record()
+        return mine
+
+    def _take(self, number: int, claims: contextlib.ExitStack) -> bool:
+        """Hold trial ``number`` until ``claims`` are closed; False where another process does."""
+        file = claims.enter_context(self._file(f"{number}.lock").open("a+", encoding="utf-8"))
+        return try_lock(file)
+
+    def _file(self, name: str) -> Path:
+        path = self._sweep.root / ".trials" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _record(self) -> None:
+        """Keep sweep.json true: the jobs are those that have been asked for."""
+        trials = sorted(self._study.get_trials(deepcopy=False), key=lambda trial: trial.number)
+        jobs = [{"overrides": [*self._fixed, *_as_overrides(trial.params)]} for trial in trials]
+        write_json(self._sweep.record, {**read_record(self._sweep), "jobs": jobs})
+
+    def _launch(self, launcher: Launcher, trials: list[_Claim]) -> list[Any]:
+        """Run them; a launcher counts upwards, so only trials that follow one another go together."""
+        results: list[Any] = []
+        # the difference between number and position is the same within a group
+        for _, group in itertools.groupby(enumerate(trials), key=lambda item: item[1].number - item[0]):
+            claims = [claim for _, claim in group]
+            jobs = [[*self._fixed, *_as_overrides(claim.params), "resume=auto"] for claim in claims]
+            results += launcher.launch(jobs, initial_job_idx=claims[0].number)
+        return results
+
+    def _tell(self, trials: list[_Claim]) -> None:
+        from optuna.trial import TrialState
+
+        for claim in trials:
+            value = self._value(claim.number)
+            if value is None:
+                self._study.tell(claim.number, state=TrialState.FAIL)
+            else:
+                self._study.tell(claim.number, value)
+
+    def _value(self, number: int) -> float | None:
+        """The objective of a job that is done; None of one that failed."""
+        run = self._sweep.run(number)
+        if not run.status.exists() or read_json(run.status).get("state") != "done":
+            return None
+        values = [submodel[self._objective] for submodel in read_json(run.summary)["submodels"]]
+        if any(value is None or not math.isfinite(value) for value in values):
+            return None
+        return statistics.fmean(values)
+
+    def _say_best(self) -> None:
+        from optuna.trial import TrialState
+
+        done = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        if done:
+            best = min(done, key=lambda trial: math.inf if trial.value is None else trial.value)
+            log.info(
+                "best of %d: job %d, %s %.5g with %s",
+                len(done), best.number, self._objective, best.value, " ".join(_as_overrides(best.params)),
+            )  # fmt: skip
+
+
+def _mixed(seed: int, number: int) -> int:
+    """A seed of its own for every trial: the first draws of neighbouring seeds are alike."""
+    digest = hashlib.sha256(f"{seed} {number}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")
+
+
+def _as_overrides(params: dict[str, Any]) -> list[str]:
+    return [f"{key}={value}" for key, value in params.items()]
+
+
+def _open_study(root: Path) -> Study:
+    try:
+        import optuna
+        from optuna.storages import JournalStorage
+        from optuna.storages.journal import JournalFileBackend
+    except ImportError:
+        raise UserError("sweep=search needs Optuna: pip install 'namexp[search]'.") from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    root.mkdir(parents=True, exist_ok=True)
+    # A journal is only ever appended to: it needs no server and works on network file systems.
+    storage = JournalStorage(JournalFileBackend(str(root / "study.journal")))
+    return optuna.create_study(
+        storage=storage,
+        study_name="namexp",
+        load_if_exists=True,
+        direction="minimize",
+    )
+
+
+def split_space(overrides: Sequence[str]) -> tuple[list[str], dict[str, BaseDistribution]]:
+    """What is fixed, as overrides, and what is searched; a later word on a key replaces an earlier one."""
+    fixed: dict[str, str] = {}
+    space: dict[str, BaseDistribution] = {}
+    for override in OverridesParser.create().parse_overrides(overrides=list(overrides)):
+        key = override.get_key_element()
+        fixed.pop(key, None)
+        space.pop(key, None)
+        if override.is_sweep_override():
+            space[key] = _distribution(override)
+        elif key != "resume":
+            fixed[key] = f"{key}={override.get_value_element_as_str()}"
+    if not space:
+        raise UserError("sweep=search: nothing is searched; give hydra.sweeper.params.")
+    return list(fixed.values()), space
+
+
+def _distribution(override: Override) -> BaseDistribution:
+    """Optuna's form of a sweep in Hydra's grammar.
+
+    Raises:
+        UserError: a glob, or an interval that is none.
+    """
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    sweep = override.value()
+    is_log = isinstance(sweep, IntervalSweep | RangeSweep | ChoiceSweep) and "log" in sweep.tags
+    try:
+        if isinstance(sweep, IntervalSweep) and sweep.start is not None and sweep.end is not None:
+            whole = isinstance(sweep.start, int) and isinstance(sweep.end, int)
+            if whole:
+                return IntDistribution(int(sweep.start), int(sweep.end), log=is_log)
+            return FloatDistribution(sweep.start, sweep.end, log=is_log)
+        if isinstance(sweep, RangeSweep) and sweep.start is not None and sweep.stop is not None:
+            last = sweep.stop - sweep.step  # Hydra's range ends before its stop
+            if all(isinstance(v, int) for v in (sweep.start, sweep.stop, sweep.step)):
+                return IntDistribution(int(sweep.start), int(last), step=int(sweep.step))
+            return FloatDistribution(sweep.start, last, step=sweep.step)
+        # as text: lists and words alike, and each as it is written on a command line
+        return CategoricalDistribution(list(override.sweep_string_iterator()))
+    except (ValueError, TypeError) as error:
+        raise UserError(
+            f"{override.input_line}: cannot be searched: {one_line(error).rstrip('.')}."
+        ) from None

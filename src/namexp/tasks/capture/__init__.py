@@ -1,0 +1,1 @@
+"""Learning to sound like an amp: all that only this task knows."""

@@ -1,0 +1,1 @@
+"""What the config of a capture may say. No torch."""

@@ -1,0 +1,1 @@
+"""What a capture shows: the picture of a run, and how it sounds."""
