@@ -23,7 +23,7 @@ from namexp.models.wavenet import PackedWaveNet, SlimmableWaveNet, WaveNet
 from namexp.nam.compose import compose_container
 from namexp.nam.model import NamModel
 from namexp.schema.experiment import ExperimentConfig, parse_experiment
-from namexp.schema.training import TrainerConfig
+from namexp.schema.trainer import TrainerConfig
 from namexp.tasks.capture.data.recordings import load_recordings
 from namexp.tasks.capture.data.windows import Batch, EpochOrder, WindowDataset
 from namexp.tasks.capture.module import CaptureTask

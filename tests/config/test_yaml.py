@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 import namexp.conf_dir as conf_dir_module
 from namexp.conf_dir import conf_dir
 from namexp.schema.experiment import GROUPS, ExperimentConfig, parse_experiment
-from namexp.schema.training import OPTIMIZERS, SCHEDULERS
+from namexp.schema.optimisation import OPTIMIZERS, SCHEDULERS
 from namexp.sweeps.record import expand
 from namexp.sweeps.search import split_space
 from namexp.tasks.capture.config.model import MODEL_KINDS

@@ -30,7 +30,7 @@ from namexp.ranks.shared import agreed
 from namexp.ranks.team import Team, assembled
 from namexp.runs.layout import RunLayout
 from namexp.schema.experiment import ExperimentConfig
-from namexp.schema.training import TrainerConfig
+from namexp.schema.trainer import TrainerConfig
 from namexp.tasks.capture.data.excerpt import choose_excerpt
 from namexp.tasks.capture.data.module import CaptureDataModule
 from namexp.tasks.capture.data.recordings import Recordings

@@ -10,7 +10,7 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from namexp.errors import UserError, one_line
-from namexp.schema.training import OptimizerConfig, SchedulerConfig
+from namexp.schema.optimisation import OptimizerConfig, SchedulerConfig
 
 
 def build_optimizer(

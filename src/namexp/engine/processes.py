@@ -16,7 +16,7 @@ from namexp.errors import UserError
 from namexp.models.network import Network
 from namexp.ranks.place import Place, launched_place
 from namexp.ranks.team import TIMEOUT
-from namexp.schema.training import TrainerConfig
+from namexp.schema.trainer import TrainerConfig
 
 
 def backend_of(trainer: TrainerConfig) -> str:

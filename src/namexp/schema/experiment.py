@@ -12,17 +12,14 @@ from omegaconf.errors import OmegaConfBaseException
 
 from namexp.architectures.playability import check_playable
 from namexp.errors import UserError, did_you_mean, one_line
+from namexp.schema.callbacks import CallbacksConfig
 from namexp.schema.fields import Fields, as_integer, shown
-from namexp.schema.training import (
-    CallbacksConfig,
-    ExportConfig,
-    LoggerConfig,
-    LossConfig,
-    OptimizerConfig,
-    SchedulerConfig,
-    TrainerConfig,
-)
+from namexp.schema.logger import LoggerConfig
+from namexp.schema.optimisation import OptimizerConfig, SchedulerConfig
+from namexp.schema.trainer import TrainerConfig
 from namexp.tasks.capture.config.data import DataConfig
+from namexp.tasks.capture.config.export import ExportConfig
+from namexp.tasks.capture.config.loss import LossConfig
 from namexp.tasks.capture.config.model import MODEL_KINDS, ModelPlan
 from namexp.tasks.capture.config.thresholds import resolve_thresholds
 

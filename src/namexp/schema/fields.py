@@ -140,6 +140,12 @@ def as_integer(value: Any, place: str, *, minimum: int | None = None) -> int:
     return int(value)
 
 
+def at_least(place: str, value: Any, minimum: float) -> None:
+    """Refuse what is no number of at least ``minimum``."""
+    if not is_number(value) or value < minimum:
+        raise UserError(f"{place} (= {shown(value)}) must be at least {minimum:g}.")
+
+
 def shown(value: Any, limit: int = 60) -> str:
     """``value`` as an error message prints it: short, on one line."""
     text = " ".join(repr(value).split())

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pytorch_lightning.utilities import rank_zero_only
 
 from namexp.errors import UserError
-from namexp.schema.training import LoggerConfig
+from namexp.schema.logger import LoggerConfig
 from namexp.tracking.tracker import RunDescription, Tracker, Untracked
 
 

@@ -17,7 +17,7 @@ import wandb
 from namexp.errors import UserError, one_line
 from namexp.runs.files import finite, write_text
 from namexp.runs.layout import RunLayout
-from namexp.schema.training import LoggerConfig
+from namexp.schema.logger import LoggerConfig
 from namexp.tracking import keys
 from namexp.tracking.tracker import Clip, RunDescription, Tracker
 

@@ -10,7 +10,8 @@ import torch
 from namexp.engine.optimisation import build_optimizer, check_optimisation
 from namexp.errors import UserError
 from namexp.models.wavenet import SlimmableWaveNet
-from namexp.schema.training import LossConfig, OptimizerConfig, SchedulerConfig
+from namexp.schema.optimisation import OptimizerConfig, SchedulerConfig
+from namexp.tasks.capture.config.loss import LossConfig
 from namexp.tasks.capture.data.windows import Batch
 from namexp.tasks.capture.module import CaptureTask
 from tests.architectures import SLIMMABLE

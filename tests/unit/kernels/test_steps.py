@@ -17,7 +17,7 @@ from torch import Tensor
 from namexp.architectures.packing import Submodel
 from namexp.models.network import Network
 from namexp.models.wavenet import PackedWaveNet, SlimmableWaveNet, WaveNet
-from namexp.schema.training import LossConfig
+from namexp.tasks.capture.config.loss import LossConfig
 from namexp.tasks.capture.loss import CaptureLoss
 from tests.architectures import SLIMMABLE, layers, wavenet
 from tests.compilers import needs_compiler

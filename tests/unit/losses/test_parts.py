@@ -12,7 +12,7 @@ from torch import Tensor
 from namexp.losses import parts, waveform
 from namexp.losses.parts import Parts
 from namexp.losses.spectral import Mrstft
-from namexp.schema.training import LossConfig
+from namexp.tasks.capture.config.loss import LossConfig
 from namexp.tasks.capture.loss import CaptureLoss
 
 LOSSES: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Parts]] = {

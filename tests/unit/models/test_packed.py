@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from namexp.errors import UserError
 from namexp.models.wavenet import PackedWaveNet, WaveNet
-from namexp.schema.training import LossConfig
+from namexp.tasks.capture.config.loss import LossConfig
 from namexp.tasks.capture.loss import CaptureLoss
 from tests.architectures import pack
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from namexp.runs.layout import RunLayout
-from namexp.schema.training import LoggerConfig
+from namexp.schema.logger import LoggerConfig
 from namexp.tracking.tracker import RunDescription
 
 

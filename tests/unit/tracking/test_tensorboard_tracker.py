@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from namexp.errors import UserError
-from namexp.schema.training import LoggerConfig
+from namexp.schema.logger import LoggerConfig
 from namexp.tracking.opening import check_tracking, open_tracker
 from namexp.tracking.tracker import Clip, RunDescription, TrackerLogger
 

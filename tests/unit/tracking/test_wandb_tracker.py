@@ -14,7 +14,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from namexp.audio.wav import read_wav
 from namexp.errors import UserError
-from namexp.schema.training import LoggerConfig
+from namexp.schema.logger import LoggerConfig
 from namexp.tracking import wandb_tracker
 from namexp.tracking.opening import check_tracking, open_tracker
 from namexp.tracking.tracker import Clip, RunDescription, TrackerLogger, Untracked

@@ -15,7 +15,7 @@ from namexp.losses.parts import Parts
 from namexp.losses.spectral import Mrstft
 from namexp.losses.waveform import pre_emphasis
 from namexp.ranks.shared import total, world_size
-from namexp.schema.training import LossConfig
+from namexp.tasks.capture.config.loss import LossConfig
 
 Term = Callable[[Tensor, Tensor], Tensor]  # (B, S, L) and (B, L) to (S,)
 

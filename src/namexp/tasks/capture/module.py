@@ -18,7 +18,8 @@ from namexp.kernels.graphed import Compute, GraphedLoss, recorder_on
 from namexp.models.network import Network
 from namexp.models.streaming import respond
 from namexp.ranks.shared import agreed, rank
-from namexp.schema.training import LossConfig, OptimizerConfig, SchedulerConfig
+from namexp.schema.optimisation import OptimizerConfig, SchedulerConfig
+from namexp.tasks.capture.config.loss import LossConfig
 from namexp.tasks.capture.data.windows import Batch
 from namexp.tasks.capture.loss import CaptureLoss
 from namexp.tasks.capture.metrics import VAL_LOSS_METRIC, recording_metrics

@@ -12,7 +12,8 @@ import torch
 
 from namexp.engine.callbacks.stopping import SilenceCheck, StopAfterSteps, StopEarly
 from namexp.schema.experiment import parse_model
-from namexp.schema.training import LossConfig, OptimizerConfig, SchedulerConfig
+from namexp.schema.optimisation import OptimizerConfig, SchedulerConfig
+from namexp.tasks.capture.config.loss import LossConfig
 from namexp.tasks.capture.module import CaptureTask
 from namexp.tasks.capture.networks import build_network
 

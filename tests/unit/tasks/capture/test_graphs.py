@@ -27,8 +27,9 @@ from namexp.models.network import Network
 from namexp.models.wavenet import PackedWaveNet, SlimmableWaveNet, WaveNet, layer_array
 from namexp.runs.layout import RunLayout
 from namexp.runs.metrics import read_metrics
-from namexp.schema.training import LossConfig, OptimizerConfig, SchedulerConfig
+from namexp.schema.optimisation import OptimizerConfig, SchedulerConfig
 from namexp.tasks.capture import module as capture
+from namexp.tasks.capture.config.loss import LossConfig
 from namexp.tasks.capture.data.windows import Batch
 from namexp.tasks.capture.module import CaptureTask, _computing
 from namexp.tracking.csv_logger import MetricsCsvLogger

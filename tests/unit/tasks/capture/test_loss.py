@@ -10,8 +10,8 @@ from torch import Tensor
 
 from namexp.losses import waveform
 from namexp.losses.spectral import Mrstft
-from namexp.schema.training import LossConfig
 from namexp.tasks.capture import loss as capture
+from namexp.tasks.capture.config.loss import LossConfig
 from namexp.tasks.capture.loss import CaptureLoss
 
 WEIGHTS = {

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from namexp.schema.experiment import parse_model
-from namexp.schema.training import OPTIMIZERS, SCHEDULERS, LossConfig, OptimizerConfig, SchedulerConfig
+from namexp.schema.optimisation import OPTIMIZERS, SCHEDULERS, OptimizerConfig, SchedulerConfig
+from namexp.tasks.capture.config.loss import LossConfig
 from namexp.tasks.capture.data.module import CaptureDataModule
 from namexp.tasks.capture.data.recordings import Part, Recordings
 from namexp.tasks.capture.data.windows import Batch

@@ -24,7 +24,7 @@ from namexp.runs.files import finite, read_json
 from namexp.runs.layout import RunLayout
 from namexp.schema.experiment import ExperimentConfig, parse_experiment
 from namexp.schema.resuming import stored_config
-from namexp.schema.training import check_user_metadata
+from namexp.tasks.capture.config.export import check_user_metadata
 from namexp.tasks.capture.config.model import ModelPlan
 from namexp.tasks.capture.config.thresholds import resolve_thresholds
 
