@@ -16,6 +16,7 @@ from torch import Tensor
 from benchmarking.side import Handover, Side, serve_side
 from namexp.audio.synth import embedded_recording
 from namexp.conf_dir import conf_dir
+from namexp.data.order import EpochOrder
 from namexp.engine.fitting import torch_settings
 from namexp.models.network import Network
 from namexp.models.streaming import play
@@ -25,7 +26,7 @@ from namexp.nam.model import NamModel
 from namexp.schema.experiment import ExperimentConfig, parse_experiment
 from namexp.schema.trainer import TrainerConfig
 from namexp.tasks.capture.data.recordings import load_recordings
-from namexp.tasks.capture.data.windows import Batch, EpochOrder, WindowDataset
+from namexp.tasks.capture.data.windows import Batch, WindowDataset
 from namexp.tasks.capture.module import CaptureTask
 from namexp.tasks.capture.networks import build_network
 

@@ -8,32 +8,37 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from namexp.architectures.activation import ActivationSpec
-from namexp.architectures.wavenet import WaveNetSpec
+from namexp.architectures.spec import ModelSpec
 
 
 @dataclass(frozen=True)
-class LinearSpec:
-    """An impulse response of ``receptive_field`` samples."""
+class LinearSpec(ModelSpec):
+    """An impulse response of ``num_taps`` samples."""
 
-    receptive_field: int
+    num_taps: int
     bias: bool
 
     architecture = "Linear"
     out_channels = 1
 
     @property
+    def receptive_field(self) -> int:
+        """R in samples."""
+        return self.num_taps
+
+    @property
     def num_weights(self) -> int:
         """Numbers in ``weights``."""
-        return self.receptive_field + int(self.bias)
+        return self.num_taps + int(self.bias)
 
     @property
     def macs_per_sample(self) -> int:
         """Multiply-accumulates for one sample."""
-        return self.receptive_field
+        return self.num_taps
 
 
 @dataclass(frozen=True)
-class LstmSpec:
+class LstmSpec(ModelSpec):
     """A stack of LSTM layers with a linear head; its memory has no end."""
 
     input_size: int
@@ -62,7 +67,7 @@ class LstmSpec:
 
 
 @dataclass(frozen=True)
-class ConvNetSpec:
+class ConvNetSpec(ModelSpec):
     """A stack of kernel-2 dilated convolutions with batch norm and a linear head."""
 
     channels: int
@@ -97,7 +102,7 @@ class ConvNetSpec:
 
 
 @dataclass(frozen=True)
-class ContainerSpec:
+class ContainerSpec(ModelSpec):
     """Several models behind one quality knob: the first with ``slim < max_value`` plays."""
 
     submodels: tuple[tuple[float, ModelSpec], ...]
@@ -120,6 +125,3 @@ class ContainerSpec:
     def macs_per_sample(self) -> int:
         """Multiply-accumulates of the largest submodel: only one plays at a time."""
         return max(spec.macs_per_sample for _, spec in self.submodels)
-
-
-ModelSpec = WaveNetSpec | LinearSpec | LstmSpec | ConvNetSpec | ContainerSpec

@@ -8,12 +8,9 @@ field.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from namexp.architectures.activation import ActivationSpec
-
-if TYPE_CHECKING:
-    from namexp.architectures.played import ModelSpec
+from namexp.architectures.spec import ModelSpec
 
 # Order of the sites in a file's weights; the C++ loader reads them in this order.
 FILM_SITES = (
@@ -191,7 +188,7 @@ class LayerArraySpec:
 
 
 @dataclass(frozen=True)
-class WaveNetSpec:
+class WaveNetSpec(ModelSpec):
     """A whole WaveNet."""
 
     layer_arrays: tuple[LayerArraySpec, ...]

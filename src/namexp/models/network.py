@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from namexp.architectures.played import ModelSpec
+from namexp.architectures.spec import ModelSpec
 
 
 class Network(nn.Module, ABC):

@@ -8,7 +8,8 @@ from typing import Any
 
 from namexp.architectures.activation import ActivationSpec
 from namexp.architectures.playability import notices
-from namexp.architectures.played import ContainerSpec, ModelSpec
+from namexp.architectures.played import ContainerSpec
+from namexp.architectures.spec import ModelSpec
 from namexp.architectures.wavenet import WaveNetSpec
 from namexp.errors import UserError
 from namexp.nam.document import load_document

@@ -5,7 +5,7 @@ Source: spec of ``is_a2_shape`` in NAM/wavenet/a2_fast.cpp of NeuralAmpModelerCo
 
 from __future__ import annotations
 
-from namexp.architectures.played import ModelSpec
+from namexp.architectures.spec import ModelSpec
 from namexp.architectures.wavenet import FILM_SITES, WaveNetSpec
 
 A2_NAMES = {3: "A2-Lite", 8: "A2-Full"}

@@ -11,8 +11,9 @@ from typing import Any
 
 from namexp.architectures.activation import PRELU_FILE_SLOPE, ActivationSpec, parse_activation
 from namexp.architectures.invariants import check_wavenet
-from namexp.architectures.played import ConvNetSpec, LinearSpec, LstmSpec, ModelSpec
+from namexp.architectures.played import ConvNetSpec, LinearSpec, LstmSpec
 from namexp.architectures.slimming import check_allowed_channels
+from namexp.architectures.spec import ModelSpec
 from namexp.architectures.wavenet import (
     FILM_SITES,
     GATING_MODES,

@@ -16,19 +16,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
-from namexp.errors import UserError, one_line
+from namexp.errors import UserError
 from namexp.runs.files import read_json, write_json, write_text
 from namexp.runs.locks import locked, try_lock
 from namexp.sweeps.directory import SweepLayout, read_record
+from namexp.sweeps.space import as_overrides, split_space
 
 if TYPE_CHECKING:
     from optuna import Study
-    from optuna.distributions import BaseDistribution
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +134,7 @@ class Search:
     def _record(self) -> None:
         """Keep sweep.json true: the jobs are those that have been asked for."""
         trials = sorted(self._study.get_trials(deepcopy=False), key=lambda trial: trial.number)
-        jobs = [{"overrides": [*self._fixed, *_as_overrides(trial.params)]} for trial in trials]
+        jobs = [{"overrides": [*self._fixed, *as_overrides(trial.params)]} for trial in trials]
         write_json(self._sweep.record, {**read_record(self._sweep), "jobs": jobs})
 
     def _launch(self, launcher: Launcher, trials: list[_Claim]) -> list[Any]:
@@ -145,7 +143,7 @@ class Search:
         # the difference between number and position is the same within a group
         for _, group in itertools.groupby(enumerate(trials), key=lambda item: item[1].number - item[0]):
             claims = [claim for _, claim in group]
-            jobs = [[*self._fixed, *_as_overrides(claim.params), "resume=auto"] for claim in claims]
+            jobs = [[*self._fixed, *as_overrides(claim.params), "resume=auto"] for claim in claims]
             results += launcher.launch(jobs, initial_job_idx=claims[0].number)
         return results
 
@@ -177,7 +175,7 @@ class Search:
             best = min(done, key=lambda trial: math.inf if trial.value is None else trial.value)
             log.info(
                 "best of %d: job %d, %s %.5g with %s",
-                len(done), best.number, self._objective, best.value, " ".join(_as_overrides(best.params)),
+                len(done), best.number, self._objective, best.value, " ".join(as_overrides(best.params)),
             )  # fmt: skip
 
 
@@ -185,10 +183,6 @@ def _mixed(seed: int, number: int) -> int:
     """A seed of its own for every trial: the first draws of neighbouring seeds are alike."""
     digest = hashlib.sha256(f"{seed} {number}".encode()).digest()
     return int.from_bytes(digest[:4], "big")
-
-
-def _as_overrides(params: dict[str, Any]) -> list[str]:
-    return [f"{key}={value}" for key, value in params.items()]
 
 
 def _open_study(root: Path) -> Study:
@@ -208,49 +202,3 @@ def _open_study(root: Path) -> Study:
         load_if_exists=True,
         direction="minimize",
     )
-
-
-def split_space(overrides: Sequence[str]) -> tuple[list[str], dict[str, BaseDistribution]]:
-    """What is fixed, as overrides, and what is searched; a later word on a key replaces an earlier one."""
-    fixed: dict[str, str] = {}
-    space: dict[str, BaseDistribution] = {}
-    for override in OverridesParser.create().parse_overrides(overrides=list(overrides)):
-        key = override.get_key_element()
-        fixed.pop(key, None)
-        space.pop(key, None)
-        if override.is_sweep_override():
-            space[key] = _distribution(override)
-        elif key != "resume":
-            fixed[key] = f"{key}={override.get_value_element_as_str()}"
-    if not space:
-        raise UserError("sweep=search: nothing is searched; give hydra.sweeper.params.")
-    return list(fixed.values()), space
-
-
-def _distribution(override: Override) -> BaseDistribution:
-    """Optuna's form of a sweep in Hydra's grammar.
-
-    Raises:
-        UserError: a glob, or an interval that is none.
-    """
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-    sweep = override.value()
-    is_log = isinstance(sweep, IntervalSweep | RangeSweep | ChoiceSweep) and "log" in sweep.tags
-    try:
-        if isinstance(sweep, IntervalSweep) and sweep.start is not None and sweep.end is not None:
-            whole = isinstance(sweep.start, int) and isinstance(sweep.end, int)
-            if whole:
-                return IntDistribution(int(sweep.start), int(sweep.end), log=is_log)
-            return FloatDistribution(sweep.start, sweep.end, log=is_log)
-        if isinstance(sweep, RangeSweep) and sweep.start is not None and sweep.stop is not None:
-            last = sweep.stop - sweep.step  # Hydra's range ends before its stop
-            if all(isinstance(v, int) for v in (sweep.start, sweep.stop, sweep.step)):
-                return IntDistribution(int(sweep.start), int(last), step=int(sweep.step))
-            return FloatDistribution(sweep.start, last, step=sweep.step)
-        # as text: lists and words alike, and each as it is written on a command line
-        return CategoricalDistribution(list(override.sweep_string_iterator()))
-    except (ValueError, TypeError) as error:
-        raise UserError(
-            f"{override.input_line}: cannot be searched: {one_line(error).rstrip('.')}."
-        ) from None

@@ -8,10 +8,10 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
+from namexp.data.order import EpochOrder
 from namexp.tasks.capture.data.recordings import Recordings
 from namexp.tasks.capture.data.windows import (
     Batch,
-    EpochOrder,
     Picked,
     PickedWindows,
     ResidentWindows,
@@ -45,7 +45,12 @@ class CaptureDataModule(pl.LightningDataModule):
         self.train_set = WindowDataset(recordings.train, receptive_field=receptive_field, ny=ny)
         self.validation_set = ValidationDataset(recordings.validation, receptive_field=receptive_field)
         self.order = EpochOrder(
-            len(self.train_set), batch_size=batch_size, seed=seed, rank=rank, world_size=world_size
+            len(self.train_set),
+            batch_size=batch_size,
+            seed=seed,
+            rank=rank,
+            world_size=world_size,
+            called="windows",
         )
         self._resident: ResidentWindows | None = None
 

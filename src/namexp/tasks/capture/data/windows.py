@@ -5,14 +5,13 @@ Letters: B batch, L samples, R receptive field.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
-from namexp.errors import UserError
 from namexp.tasks.capture.data.recordings import Part
 
 
@@ -119,60 +118,6 @@ class ResidentWindows:
         indices = picked.indices.to(self._starts.device, non_blocking=True)
         samples = self._starts[indices][:, None] + self._within
         return Batch(self._input[samples], self._target[samples[:, self._context :]])
-
-
-class EpochOrder(Sampler[list[int]]):
-    """Batches of window indices; the order is a pure function of (seed, epoch).
-
-    The last batch of an epoch is left out where it would be smaller, unless it is the only one.
-    Where several processes share every batch, each takes its part of the one order.
-    """
-
-    def __init__(
-        self, num_windows: int, *, batch_size: int, seed: int, rank: int = 0, world_size: int = 1
-    ) -> None:
-        """Order ``num_windows`` windows.
-
-        Args:
-            num_windows: of all recordings.
-            batch_size: of all processes together.
-            seed: of the order.
-            rank: which part of every batch is taken, from 0.
-            world_size: of so many equal parts.
-
-        Raises:
-            UserError: a batch cannot be cut into equal parts.
-        """
-        self.num_windows, self.seed = num_windows, seed
-        self.batch_size = min(batch_size, num_windows)
-        self.epoch = 0
-        self._part_size, rest = divmod(self.batch_size, world_size)
-        if rest:
-            raise UserError(
-                f"data.batch_size (= {batch_size}): a batch has {self.batch_size} windows (the recordings "
-                f"give {num_windows}) and {world_size} processes cannot share it equally; choose "
-                "a batch size or trainer.devices that fit."
-            )
-        self._part_start = rank * self._part_size
-
-    @property
-    def sampler(self) -> EpochOrder:
-        """Itself: of a batch sampler, Lightning looks for ``set_epoch`` only on its ``sampler``."""
-        return self
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called before each epoch, by Lightning."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.num_windows // self.batch_size
-
-    def __iter__(self) -> Iterator[list[int]]:
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        order = torch.randperm(self.num_windows, generator=generator).tolist()
-        for i in range(len(self)):
-            start = i * self.batch_size + self._part_start
-            yield order[start : start + self._part_size]
 
 
 class ValidationDataset(Dataset[Batch]):

@@ -1,0 +1,1 @@
+"""What is learned from, whatever it is: in which order, and from where."""
