@@ -148,12 +148,9 @@ def first_batches(config: ExperimentConfig, count: int) -> tuple[np.ndarray, np.
 
 def wavenets(network: Network) -> list[WaveNet]:
     """Those whose weights make up the network."""
-    if isinstance(network, PackedWaveNet):
-        return network.wavenets()
-    if isinstance(network, SlimmableWaveNet):
-        return [network.wavenet]
-    assert isinstance(network, WaveNet)
-    return [network]
+    found = [member.whole for member in network.members or [network]]
+    assert all(isinstance(part, WaveNet) for part in found)
+    return found
 
 
 def apply_settings(trainer: TrainerConfig) -> None:

@@ -22,6 +22,11 @@ class Submodel(NamedTuple):
     spec: WaveNetSpec
 
 
+def packed_suffixes(num_submodels: int) -> tuple[str, ...]:
+    """What a metric's name gets for each submodel: ``_packed_0``, ``_packed_1``, ..."""
+    return tuple(f"_packed_{i}" for i in range(num_submodels))
+
+
 def check_pack(submodels: Sequence[Submodel]) -> None:
     """Refuse submodels that cannot share one pack.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from namexp.architectures.wavenet import FILM_SITES, LayerArraySpec, SlimmableSpec, WaveNetSpec
 from namexp.errors import UserError
 
@@ -73,3 +75,10 @@ def slimmed(array: LayerArraySpec, allowed: tuple[int, ...]) -> SlimmableSpec:
     """The slicing of ``array`` to the widths ``allowed``."""
     check_allowed_channels(allowed, array.channels, "model.channels")
     return SlimmableSpec(allowed)
+
+
+def sliced_spec(spec: WaveNetSpec, width: int) -> WaveNetSpec:
+    """The ordinary WaveNet that a slimmable one is at ``width`` channels."""
+    (array,) = spec.layer_arrays
+    sliced: LayerArraySpec = replace(array, channels=width, bottleneck=width, slimmable=None)
+    return replace(spec, layer_arrays=(sliced,))

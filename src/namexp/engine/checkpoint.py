@@ -11,7 +11,6 @@ import torch
 
 from namexp.errors import UserError, one_line
 from namexp.models.network import Network
-from namexp.models.wavenet import PackedWaveNet
 from namexp.runs.files import read_json
 from namexp.runs.layout import RunLayout
 from namexp.schema.experiment import parse_model
@@ -55,10 +54,10 @@ def load_best(
     Raises:
         UserError: a checkpoint belongs to another model.
     """
-    if isinstance(network, PackedWaveNet):
+    if network.members:
         found = _packed_bests(run)
         result = []
-        for i, wavenet in enumerate(network.wavenets()):
+        for i, member in enumerate(network.members):
             entry = found.get(i)
             if entry is None:
                 result.append(BestWeights(None, None))
@@ -66,7 +65,7 @@ def load_best(
             path = run.root / entry["checkpoint_path"]
             content = load_checkpoint(path)
             _check_same_model(content["namexp"], description, path)
-            wavenet.load_state_dict(content["state_dict"])
+            member.load_state_dict(content["state_dict"])
             own = content["best"]  # written in one piece with the weights, unlike the index
             result.append(BestWeights(own["epoch"], own["best_metric"]))
         return result

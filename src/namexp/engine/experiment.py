@@ -23,7 +23,6 @@ from namexp.engine.optimisation import check_optimisation
 from namexp.engine.telling import tell_outcome, tracked
 from namexp.errors import UserError, one_line
 from namexp.losses.spectral import Mrstft
-from namexp.models.wavenet import SlimmableWaveNet
 from namexp.runs.entry import entered
 from namexp.runs.files import read_json, write_json, write_text
 from namexp.runs.identity import training_id
@@ -267,9 +266,6 @@ def _finish(training: Training, fitted: Fitted) -> dict[str, Any]:
 
 def _export(training: Training, summary: dict[str, Any]) -> None:
     config, network, recordings = training.config, training.network, training.recordings
-    about = training_metadata(summary)
-    if isinstance(network, SlimmableWaveNet):
-        about = about[-1:]  # the file has one model, of full width
     model = assemble(
         network,
         config.plan,
@@ -277,7 +273,7 @@ def _export(training: Training, summary: dict[str, Any]) -> None:
         target_scale=recordings.target_scale,
         max_values=summary["max_values"],
         user=config.export.metadata,
-        training=about,
+        training=training_metadata(summary),
     )
     save_verified(model, network, recordings.target_scale, training.layout.nam)
 

@@ -24,7 +24,6 @@ from namexp.engine.checkpoint import Progress
 from namexp.engine.processes import TermIsInterrupt, TermIsLeftTo, backend_of, check_processes, ddp_arguments
 from namexp.errors import UserError
 from namexp.models.network import Network
-from namexp.models.wavenet import PackedWaveNet
 from namexp.ranks.place import Place
 from namexp.ranks.shared import agreed
 from namexp.ranks.team import Team, assembled
@@ -294,14 +293,14 @@ def _batches_per_epoch(settings: TrainerConfig, data: CaptureDataModule) -> int:
 def _callbacks(training: Training) -> list[pl.Callback]:
     layout, network = training.layout, training.network
     callbacks: list[pl.Callback] = [SilenceCheck()]
-    if isinstance(network, PackedWaveNet):
-        wavenets = network.wavenets()
+    if network.members:
+        members = network.members
 
         def content(i: int) -> dict[str, Any]:
             about = {**training.description, "submodel_index": i}
-            return {"namexp": about, "state_dict": wavenets[i].state_dict()}
+            return {"namexp": about, "state_dict": members[i].state_dict()}
 
-        callbacks.insert(0, BestSubmodels(layout, network.names, content))
+        callbacks.insert(0, BestSubmodels(layout, network.row_names, content))
     callbacks += _preview(training)
     settings = training.config.callbacks
     callbacks.append(StopEarly(stop_at_esr=settings.stop_at_esr, patience=settings.patience))

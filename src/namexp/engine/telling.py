@@ -22,7 +22,6 @@ from namexp.runs.metrics import read_metrics
 from namexp.runs.provenance import git_state, versions
 from namexp.sweeps.job import Job, job_of
 from namexp.tasks.capture.data.excerpt import Excerpt, choose_excerpt
-from namexp.tasks.capture.scoring import submodel_specs
 from namexp.tasks.capture.showing.preview import recording_clips, submodel_clips
 from namexp.tracking import keys
 from namexp.tracking.opening import open_tracker
@@ -57,7 +56,7 @@ def describe(training: Training) -> RunDescription:
             "parameters": spec.num_weights,
             "macs_per_sample": spec.macs_per_sample,
         }
-        for i, (name, spec) in enumerate(submodel_specs(config.plan))
+        for i, (name, spec) in enumerate(config.plan.rows)
     ]
     facts = {
         "training_id": training.training_id,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from namexp.architectures.packing import packed_suffixes
 from namexp.architectures.played import ContainerSpec
 from namexp.models.network import Network
 
@@ -22,8 +23,7 @@ class Container(Network):
     @property
     def spec(self) -> ContainerSpec:
         """Its description."""
-        networks = self.networks()
-        return ContainerSpec(tuple((v, n.spec) for v, n in zip(self.max_values, networks, strict=True)))
+        return ContainerSpec(tuple((v, n.spec) for v, n in zip(self.max_values, self.members, strict=True)))
 
     @property
     def row_names(self) -> tuple[str, ...]:
@@ -33,11 +33,16 @@ class Container(Network):
     @property
     def row_suffixes(self) -> tuple[str, ...]:
         """``_packed_0``, ``_packed_1``, ..."""
-        return tuple(f"_packed_{i}" for i in range(len(self.max_values)))
+        return packed_suffixes(len(self.max_values))
 
-    def networks(self) -> list[Network]:
+    @property
+    def members(self) -> tuple[Network, ...]:
         """The submodels."""
-        return [network for network in self.submodels if isinstance(network, Network)]
+        return tuple(network for network in self.submodels if isinstance(network, Network))
+
+    def alone(self, row: int) -> Network:
+        """Submodel ``row`` itself."""
+        return self.members[row]
 
     def selected(self, slim: float) -> int:
         """The submodel that plays at ``slim``: the first with slim < max_value, else the last."""

@@ -5,6 +5,7 @@ Letters: B batch, S submodels (rows of the output), L samples, R receptive field
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
@@ -36,6 +37,25 @@ class Network(nn.Module, ABC):
     def row_names(self) -> tuple[str, ...]:
         """A name for each row, for people: S entries."""
         return ("model",)
+
+    @property
+    def members(self) -> tuple[Network, ...]:
+        """The parts that have weights of their own, and so a best of their own; none where rows share."""
+        return ()
+
+    @property
+    def whole(self) -> Network:
+        """The network whose weights this one is made of: itself, but for one that plays slices of it."""
+        return self
+
+    def alone(self, row: int) -> Network:
+        """Row ``row`` as a network of its own, which costs no more than it must; a copy where rows share."""
+        assert row == 0, f"a network of one row was asked for row {row}"
+        return self
+
+    def selected(self, slim: float) -> int:
+        """The row that plays at ``slim``, 0 to 1. Without thresholds all have an equal share."""
+        return min(math.floor(slim * len(self.row_suffixes)), len(self.row_suffixes) - 1)
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ def player(network: Network, batch: int, *, chunk: int | None = None) -> Player:
         chunk: samples computed at a time; None: what suits the machine. It changes no result.
     """
     if isinstance(network, Container):
-        return _ContainerPlayer([player(n, batch, chunk=chunk) for n in network.networks()])
+        return _ContainerPlayer([player(n, batch, chunk=chunk) for n in network.members])
     if isinstance(network, Lstm):
         return _LstmPlayer(network, batch, chunk or CHUNK)
     if network.receptive_field is None:

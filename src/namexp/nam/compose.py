@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from namexp.audio.level import db
 from namexp.errors import UserError
 from namexp.models.container import Container
 from namexp.models.network import Network
-from namexp.models.wavenet import SlimmableWaveNet, WaveNet
+from namexp.models.wavenet import WaveNet
 from namexp.nam.metadata import measure_loudness, metadata_of
 from namexp.nam.model import NamModel
 
-Trained = TypeVar("Trained", bound=WaveNet | SlimmableWaveNet)
-
 
 def compose_model(
-    network: WaveNet | SlimmableWaveNet,
+    network: Network,
     *,
     sample_rate: int,
     target_scale: float,
@@ -28,7 +26,7 @@ def compose_model(
     """One model as a file holds it, at the level of the recording.
 
     Args:
-        network: as trained; it is not changed.
+        network: a WaveNet or a slimmable one as trained; it is not changed.
         sample_rate: Hz.
         target_scale: what the training target was multiplied by; ``head_scale`` is divided by it,
             and the loudness shifted by 20 log10 of 1 / target_scale.
@@ -39,13 +37,17 @@ def compose_model(
         UserError: the scale cannot be undone exactly.
     """
     loudness = measure_loudness(network)[-1]
-    restored: WaveNet | SlimmableWaveNet = restore_level(network, target_scale)
+    restored = restore_level(network, target_scale)
     metadata = metadata_of(loudness, shift_db=-db(target_scale), user=user, training=training)
-    wavenet = restored.wavenet if isinstance(restored, SlimmableWaveNet) else restored
-    condition = None
+    wavenet, condition = _wavenet(restored), None
     if wavenet.condition_dsp is not None:
         condition = _inner(wavenet.condition_dsp, sample_rate)
     return NamModel(restored, metadata, sample_rate, condition=condition)
+
+
+def _wavenet(network: Network) -> WaveNet:
+    assert isinstance(network.whole, WaveNet), "what is trained is made of WaveNets"
+    return network.whole
 
 
 def _inner(network: Network, sample_rate: int) -> NamModel:
@@ -54,7 +56,7 @@ def _inner(network: Network, sample_rate: int) -> NamModel:
     return NamModel(network, None, sample_rate, condition=inner)
 
 
-def restore_level(network: Trained, target_scale: float) -> Trained:
+def restore_level(network: Network, target_scale: float) -> Network:
     """A copy of ``network`` that plays at the level of the recording.
 
     Raises:
@@ -62,7 +64,7 @@ def restore_level(network: Trained, target_scale: float) -> Trained:
     """
     restored = copy.deepcopy(network)
     restored.cpu().float().eval()
-    wavenet = restored.wavenet if isinstance(restored, SlimmableWaveNet) else restored
+    wavenet = _wavenet(restored)
     if target_scale != 1.0:
         if wavenet.head is not None:
             raise UserError(

@@ -68,7 +68,7 @@ class ExperimentConfig:
         plan = self.plan
         for submodel in plan.submodels:
             check_playable(submodel.spec, f"model '{submodel.name}': ")
-        if plan.kind == "packed_wavenet":
+        if plan.becomes_container:
             if not isinstance(self.export.container_max_values, str):  # words always fit
                 resolve_thresholds(
                     self.export.container_max_values, len(plan.submodels), "export.container_max_values"

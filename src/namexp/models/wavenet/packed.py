@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from namexp.architectures.activation import ActivationSpec
-from namexp.architectures.packing import Submodel, check_pack
+from namexp.architectures.packing import Submodel, check_pack, packed_suffixes
 from namexp.architectures.wavenet import HeadSpec, LayerArraySpec, WaveNetSpec
 from namexp.models.network import Network
 from namexp.models.wavenet.wavenet import WaveNet, transform_side_by_side
@@ -45,12 +45,21 @@ class PackedWaveNet(Network):
     @property
     def row_suffixes(self) -> tuple[str, ...]:
         """``_packed_0``, ``_packed_1``, ..."""
-        return tuple(f"_packed_{i}" for i in range(len(self.names)))
+        return packed_suffixes(len(self.names))
 
     @property
     def row_names(self) -> tuple[str, ...]:
         """The submodels' names."""
         return self.names
+
+    @property
+    def members(self) -> tuple[WaveNet, ...]:
+        """The submodels."""
+        return tuple(self.wavenets())
+
+    def alone(self, row: int) -> WaveNet:
+        """Submodel ``row`` itself."""
+        return self.wavenets()[row]
 
     def wavenets(self) -> list[WaveNet]:
         """The submodels, which share nothing."""

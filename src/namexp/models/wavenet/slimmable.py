@@ -9,13 +9,12 @@ from __future__ import annotations
 import random
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from namexp.architectures.slimming import check_sliceable
-from namexp.architectures.wavenet import LayerArraySpec, WaveNetSpec
+from namexp.architectures.slimming import check_sliceable, sliced_spec
+from namexp.architectures.wavenet import WaveNetSpec
 from namexp.models.network import Network
 from namexp.models.wavenet.wavenet import WaveNet
 
@@ -105,6 +104,15 @@ class SlimmableWaveNet(Network):
         tensors = {name: self._cut(name, p, index) for name, p in self.wavenet.named_parameters()}
         slim = self._skeleton(index)
         return torch.func.functional_call(slim, tensors, (x,))
+
+    @property
+    def whole(self) -> WaveNet:
+        """The WaveNet of full width."""
+        return self.wavenet
+
+    def alone(self, row: int) -> WaveNet:
+        """An ordinary WaveNet with the weights of the ``row``-th width."""
+        return self.slimmed(row)
 
     def slimmed(self, index: int) -> WaveNet:
         """An ordinary WaveNet with the weights of the ``index``-th width."""
@@ -197,10 +205,3 @@ def _growth(name: str) -> tuple[bool, bool]:
         "layer1x1": (True, not bias),
         "head_rechannel": (False, not bias),
     }.get(module, (False, False))
-
-
-def sliced_spec(spec: WaveNetSpec, width: int) -> WaveNetSpec:
-    """The ordinary WaveNet that a slimmable one is at ``width`` channels."""
-    (array,) = spec.layer_arrays
-    sliced: LayerArraySpec = replace(array, channels=width, bottleneck=width, slimmable=None)
-    return replace(spec, layer_arrays=(sliced,))

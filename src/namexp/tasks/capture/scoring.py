@@ -12,15 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from namexp.architectures.wavenet import WaveNetSpec
 from namexp.engine.checkpoint import BestWeights
 from namexp.models.network import Network
 from namexp.models.streaming import respond
-from namexp.models.wavenet import PackedWaveNet, SlimmableWaveNet
-from namexp.models.wavenet.slimmable import sliced_spec
 from namexp.runs.provenance import git_state, versions
 from namexp.schema.experiment import ExperimentConfig
-from namexp.tasks.capture.config.model import ModelPlan
 from namexp.tasks.capture.data.recordings import Recordings
 from namexp.tasks.capture.metrics import VAL_LOSS_METRIC, recording_metrics
 from namexp.tasks.capture.weights.exporting import container_thresholds
@@ -55,18 +51,12 @@ def realtime_factors(network: Network, sample_rate: int) -> list[float]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return [TIMED_BLOCK / sample_rate / _block_seconds(part) for part in _sizes(network)]
+        return [
+            TIMED_BLOCK / sample_rate / _block_seconds(part)
+            for part in map(network.alone, range(len(network.row_suffixes)))
+        ]
     finally:
         torch.set_num_threads(threads)
-
-
-def _sizes(network: Network) -> list[Network]:
-    """Every size as a network of its own."""
-    if isinstance(network, PackedWaveNet):
-        return list(network.wavenets())
-    if isinstance(network, SlimmableWaveNet):
-        return [network.slimmed(i) for i in range(len(network.widths))]
-    return [network]
 
 
 def _block_seconds(network: Network) -> float:
@@ -79,15 +69,6 @@ def _block_seconds(network: Network) -> float:
         respond(network, x)
         fastest = min(fastest, time.perf_counter() - started)
     return fastest
-
-
-def submodel_specs(plan: ModelPlan) -> list[tuple[str, WaveNetSpec]]:
-    """Name and description of what each row of the output plays."""
-    if plan.kind == "slimmable":
-        assert plan.spec.slimmable is not None
-        widths = plan.spec.slimmable.widths(plan.spec.channels[0])
-        return [(f"channels_{w}", sliced_spec(plan.spec, w)) for w in widths]
-    return [(submodel.name, submodel.spec) for submodel in plan.submodels]
 
 
 def summarise(
@@ -120,7 +101,7 @@ def summarise(
     val_metric = VAL_LOSS_METRIC[config.loss.val_loss]
     speeds = realtime_factors(network, recordings.sample_rate)
     submodels = []
-    for i, (name, spec) in enumerate(submodel_specs(config.plan)):
+    for i, (name, spec) in enumerate(config.plan.rows):
         own = best[min(i, len(best) - 1)]
         channels = spec.channels[0] if len(spec.channels) == 1 else spec.channels
         submodels.append(

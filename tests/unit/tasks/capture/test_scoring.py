@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import namexp.tasks.capture.scoring as scoring
-from namexp.models.wavenet import PackedWaveNet, SlimmableWaveNet
+from namexp.models.network import Network
 from namexp.tasks.capture.networks import build_network
 from namexp.tasks.capture.scoring import realtime_factors
 
@@ -46,13 +46,11 @@ def test_the_factor_is_audio_over_computation(
     assert realtime_factors(network, 16384) == [2.0]  # a second of audio in half a second
 
 
-def test_a_size_is_timed_as_a_network_of_its_own(experiment_config: Callable) -> None:
+def test_a_size_is_timed_as_a_network_of_its_own(
+    experiment_config: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed: list[Network] = []
+    monkeypatch.setattr(scoring, "_block_seconds", lambda network: timed.append(network) or 1.0)
     pack = build_network(experiment_config("model=packed_wavenet_small", "model.channels=[1,4]").plan, seed=0)
-    assert isinstance(pack, PackedWaveNet)
-    assert scoring._sizes(pack) == pack.wavenets()
-    slim = build_network(experiment_config("model=slimmable", "model.channels=[2,4]").plan, seed=0).eval()
-    assert isinstance(slim, SlimmableWaveNet)
-    x = torch.randn(1, 1 + (slim.receptive_field or 0))
-    with torch.inference_mode():
-        rows = torch.cat([part(x) for part in scoring._sizes(slim)], dim=1)
-        torch.testing.assert_close(rows, slim(x))
+    realtime_factors(pack, 48000)
+    assert timed == list(pack.members)

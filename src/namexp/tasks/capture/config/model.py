@@ -7,7 +7,7 @@ from typing import Any
 
 from namexp.architectures.packing import Submodel, check_pack
 from namexp.architectures.parsing import parse_wavenet
-from namexp.architectures.slimming import check_sliceable, slimmed
+from namexp.architectures.slimming import check_sliceable, sliced_spec, slimmed
 from namexp.architectures.wavenet import WaveNetSpec
 from namexp.errors import UserError
 from namexp.schema.fields import Fields, as_integer, is_list, shown
@@ -33,6 +33,20 @@ class ModelPlan:
     def spec(self) -> WaveNetSpec:
         """The WaveNet, or the largest of the pack."""
         return self.submodels[-1].spec
+
+    @property
+    def rows(self) -> tuple[Submodel, ...]:
+        """What each row of the output plays: the submodels, or the widths of a slimmable network."""
+        slimmable = self.spec.slimmable
+        if slimmable is None:
+            return self.submodels
+        widths = slimmable.widths(self.spec.channels[0])
+        return tuple(Submodel(f"channels_{w}", sliced_spec(self.spec, w)) for w in widths)
+
+    @property
+    def becomes_container(self) -> bool:
+        """Whether its file is a SlimmableContainer, with a threshold for each submodel."""
+        return self.kind == "packed_wavenet"
 
     @property
     def receptive_field(self) -> int:

@@ -16,7 +16,6 @@ import torch
 from namexp.engine.checkpoint import StoredNetwork, load_stored
 from namexp.errors import UserError
 from namexp.models.network import Network
-from namexp.models.wavenet import PackedWaveNet, SlimmableWaveNet, WaveNet
 from namexp.nam.compose import compose_container, compose_model
 from namexp.nam.model import NamModel
 from namexp.nam.verify import played_rows, probe_signal, write_verified
@@ -39,7 +38,7 @@ def container_thresholds(plan: ModelPlan, setting: Any, esrs: Sequence[float]) -
         setting: ``export.container_max_values``.
         esrs: (S,) validation ESR of every submodel.
     """
-    if plan.kind != "packed_wavenet":
+    if not plan.becomes_container:
         return None
     return resolve_thresholds(
         setting,
@@ -73,24 +72,22 @@ def assemble(
     """
     _refuse_diverged(network, plan)
 
-    def single(part: WaveNet | SlimmableWaveNet, about: dict[str, Any], own: dict[str, Any]) -> NamModel:
+    def single(part: Network, about: dict[str, Any], own: dict[str, Any]) -> NamModel:
         return compose_model(
             part, sample_rate=sample_rate, target_scale=target_scale, user=own, training=about
         )
 
-    if not isinstance(network, PackedWaveNet):
-        assert isinstance(network, WaveNet | SlimmableWaveNet)
-        return single(network, training[-1], user)
+    if not network.members:
+        return single(network, training[-1], user)  # of full width
     assert max_values is not None
-    models = [single(wavenet, about, {}) for wavenet, about in zip(network.wavenets(), training, strict=True)]
+    models = [single(member, about, {}) for member, about in zip(network.members, training, strict=True)]
     whole = {**training[-1], "submodels": [about["submodel"] for about in training]}
     whole.pop("submodel")
     return compose_container(models, max_values, user=user, training=whole)
 
 
 def _refuse_diverged(network: Network, plan: ModelPlan) -> None:
-    parts = network.wavenets() if isinstance(network, PackedWaveNet) else [network]
-    for part, submodel in zip(parts, plan.submodels, strict=True):
+    for part, submodel in zip(network.members or [network], plan.submodels, strict=True):
         if not all(bool(torch.isfinite(p).all()) for p in part.parameters()):
             raise UserError(
                 f"submodel '{submodel.name}' has diverged: its weights are not finite and it never had a "
@@ -179,7 +176,7 @@ def export_run(
     config = parse_experiment(stored_config(run.config))
     stored = load_stored(run)
     setting = container_max_values or config.export.container_max_values
-    if container_max_values is not None and not isinstance(stored.network, PackedWaveNet):
+    if container_max_values is not None and not stored.network.members:
         raise UserError(
             f"--container-max-values (= {container_max_values}) has no effect: {root} is no pack."
         )
@@ -197,7 +194,7 @@ def export_run(
         target_scale=stored.about["target_scale"],
         max_values=container_thresholds(stored.plan, setting, esrs),
         user=check_user_metadata({**config.export.metadata, **(metadata or {})}, "--metadata"),
-        training=training[-1:] if isinstance(stored.network, SlimmableWaveNet) else training,
+        training=training,
     )
     path = output or run.nam
     path.parent.mkdir(parents=True, exist_ok=True)

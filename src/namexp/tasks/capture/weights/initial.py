@@ -14,9 +14,8 @@ import torch
 from torch import Tensor
 
 from namexp.errors import UserError, one_line
-from namexp.models.container import Container
 from namexp.models.network import Network
-from namexp.models.wavenet import PackedWaveNet, SlimmableWaveNet, WaveNet
+from namexp.models.wavenet import WaveNet
 from namexp.tasks.capture.weights.playable import Playable, load_playable
 
 # A level, a choice of widths, and weights: they do not say what the other weights are for.
@@ -66,13 +65,10 @@ def load_initial(path: str, network: Network) -> InitialWeights:
 
 
 def _wavenets(network: Network) -> list[WaveNet]:
-    if isinstance(network, PackedWaveNet):
-        return network.wavenets()
-    if isinstance(network, SlimmableWaveNet):
-        return [network.wavenet]
-    if isinstance(network, Container):
-        return [wavenet for part in network.networks() for wavenet in _wavenets(part)]
-    return [network] if isinstance(network, WaveNet) else []
+    """Those whose weights make up the network; what else it may hold cannot begin a training."""
+    if network.members:
+        return [wavenet for member in network.members for wavenet in _wavenets(member)]
+    return [network.whole] if isinstance(network.whole, WaveNet) else []
 
 
 def _difference(there: Any, here: Any, place: str) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,10 +10,8 @@ from torch import Tensor
 
 from namexp.engine.checkpoint import load_checkpoint, load_network_state, load_stored, rebuild
 from namexp.errors import UserError
-from namexp.models.container import Container
 from namexp.models.network import Network
 from namexp.models.streaming import play, player
-from namexp.models.wavenet import PackedWaveNet, SlimmableWaveNet
 from namexp.nam.model import read_nam
 from namexp.runs.layout import RunLayout
 from namexp.schema.experiment import parse_model
@@ -49,10 +46,7 @@ class Playable:
             raise UserError(f"--slim (= {slim:g}) must lie between 0 and 1.")
         if self.num_sizes == 1:
             raise UserError(f"--slim (= {slim:g}): the model has only one size; leave --slim out.")
-        if isinstance(self.network, Container):
-            return self.network.selected(slim)
-        assert isinstance(self.network, SlimmableWaveNet | PackedWaveNet)
-        return min(math.floor(slim * self.num_sizes), self.num_sizes - 1)
+        return self.network.selected(slim)
 
     def play(self, samples: Tensor) -> Tensor:
         """(L,) samples from silence to (S, L)."""
@@ -65,14 +59,7 @@ class Playable:
 
     def at_size(self, index: int) -> Playable:
         """Only the size ``index``, which costs no more than it must."""
-        network: Network = self.network
-        if isinstance(network, Container):
-            network = network.networks()[index]
-        elif isinstance(network, PackedWaveNet):
-            network = network.wavenets()[index]
-        elif isinstance(network, SlimmableWaveNet):
-            network = network.slimmed(index)
-        return replace(self, network=network.eval())
+        return replace(self, network=self.network.alone(index).eval())
 
 
 def load_playable(path: Path) -> Playable:
@@ -101,8 +88,7 @@ def _from_checkpoint(path: Path) -> Playable:
     network = rebuild(about, plan)
     index = about.get("submodel_index")
     if index is not None:
-        assert isinstance(network, PackedWaveNet)
-        network = network.wavenets()[index]
+        network = network.members[index]
         network.load_state_dict(content["state_dict"])
     else:
         load_network_state(network, content)
