@@ -52,6 +52,8 @@ def _create() -> None:
         project=given.project or runs.project or "namexp",
         group=given.group or runs.group,
         suffixes=runs.suffixes,
+        metrics=runs.metrics,
+        costs=runs.costs,
     )
     if given.dry_run:
         print(json.dumps(dashboard.specification(workspace), indent=2))

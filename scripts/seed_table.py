@@ -1,4 +1,4 @@
-"""Print the ESR of every submodel over several runs of one experiment, and the mean.
+"""Print the headline (of amps the ESR) of every submodel over several runs of one experiment, and the mean.
 
 for s in 0 1 2; do python -m namexp.train seed=$s hydra.run.dir=outputs/seeds/$s; done
 python scripts/seed_table.py outputs/seeds/*
@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import mean
 
 from namexp.runs.files import read_json
+from namexp.runs.summaries import metrics_of
 
 
 def main() -> None:
@@ -21,11 +22,12 @@ def main() -> None:
     names = [s["name"] for s in summaries[0]["submodels"]]
     if any([s["name"] for s in summary["submodels"]] != names for summary in summaries):
         sys.exit("the runs have different submodels")
+    (metric, *_) = metrics_of(summaries[0])
     seeds = "  ".join(f"seed {summary['seed']}".rjust(8) for summary in summaries)
-    print(f"{'submodel':20}  {seeds}      mean  (ESR)")
+    print(f"{'submodel':20}  {seeds}      mean  ({metric.name})")
     for i, name in enumerate(names):
-        esr = [summary["submodels"][i]["ESR"] for summary in summaries]
-        print(f"{name:20}  " + "  ".join(f"{e:8.5f}" for e in esr) + f"  {mean(esr):8.5f}")
+        values = [summary["submodels"][i][metric.name] for summary in summaries]
+        print(f"{name:20}  " + "  ".join(f"{v:8.5f}" for v in values) + f"  {mean(values):8.5f}")
     seconds = [summary["seconds_training"] for summary in summaries]
     print(f"{'seconds of training':20}  " + "  ".join(f"{s:8.0f}" for s in seconds))
 

@@ -11,7 +11,8 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from namexp.conf_dir import conf_dir
-from namexp.schema.experiment import ExperimentConfig, parse_experiment
+from namexp.tasks.capture.config.whole import CaptureConfig
+from namexp.tasks.known import parse_experiment
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 GOLDEN = SHARED / "golden"
@@ -39,10 +40,10 @@ def reamp() -> Path:
 
 
 @pytest.fixture
-def experiment_config() -> Callable[..., ExperimentConfig]:
+def experiment_config() -> Callable[..., CaptureConfig]:
     """Compose and check a config: ``experiment_config("model=wavenet", "seed=3")``."""
 
-    def parse(*overrides: str) -> ExperimentConfig:
+    def parse(*overrides: str) -> CaptureConfig:
         with initialize_config_dir(conf_dir(), version_base="1.3"):
             return parse_experiment(compose("train", list(overrides)))
 

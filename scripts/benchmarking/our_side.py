@@ -18,17 +18,19 @@ from namexp.audio.synth import embedded_recording
 from namexp.conf_dir import conf_dir
 from namexp.data.order import EpochOrder
 from namexp.engine.fitting import torch_settings
+from namexp.engine.module import Optimisation
 from namexp.models.network import Network
 from namexp.models.streaming import play
 from namexp.models.wavenet import PackedWaveNet, SlimmableWaveNet, WaveNet
 from namexp.nam.compose import compose_container
 from namexp.nam.model import NamModel
-from namexp.schema.experiment import ExperimentConfig, parse_experiment
 from namexp.schema.trainer import TrainerConfig
+from namexp.tasks.capture.config.whole import CaptureConfig
 from namexp.tasks.capture.data.recordings import load_recordings
 from namexp.tasks.capture.data.windows import Batch, WindowDataset
-from namexp.tasks.capture.module import CaptureTask
+from namexp.tasks.capture.module import CaptureModule
 from namexp.tasks.capture.networks import build_network
+from namexp.tasks.known import parse_experiment
 
 MODELS = {
     "a2": ["model=packed_wavenet"],
@@ -80,12 +82,14 @@ class OurSide(Side):
             wavenet.import_weights(torch.from_numpy(own))
         if isinstance(self._network, SlimmableWaveNet):
             force_widths(self._network, self)
-        self._task = CaptureTask(
+        self._task = CaptureModule(
             self._network,
+            Optimisation(
+                config.optimizer,
+                config.scheduler,
+                gradient_clip_norm=config.trainer.gradient_clip_norm,
+            ),
             loss=config.loss,
-            optimizer=config.optimizer,
-            scheduler=config.scheduler,
-            gradient_clip_norm=config.trainer.gradient_clip_norm,
             graphed=config.trainer.graphs,
         ).to(device)
         self._optimizer = self._task.configure_optimizers()
@@ -128,14 +132,14 @@ def first_model(model: str) -> NamModel:
     return compose_container(models, thresholds, user={}, training={})
 
 
-def composed(model: str, device: str) -> ExperimentConfig:
+def composed(model: str, device: str) -> CaptureConfig:
     """The config of a run that says no more than which model."""
     trainer = "trainer=gpu" if device == "cuda" else "trainer=cpu"
     with initialize_config_dir(conf_dir(), version_base="1.3"):
         return parse_experiment(compose("train", [*MODELS[model], trainer]))
 
 
-def first_batches(config: ExperimentConfig, count: int) -> tuple[np.ndarray, np.ndarray]:
+def first_batches(config: CaptureConfig, count: int) -> tuple[np.ndarray, np.ndarray]:
     """(N, B, L) and (N, B, L - R + 1): what a run on the embedded recording sees first."""
     field = config.plan.receptive_field
     recordings = load_recordings(config.data, receptive_field=field)

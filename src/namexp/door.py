@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from namexp.errors import UserError, one_line
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
+
+
+def shown(path: Path) -> str:
+    """A path as people would type it: relative where that goes downwards."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
 
 
 def guarded(name: str, work: Callable[[], int | None]) -> int:

@@ -6,7 +6,6 @@ import argparse
 import logging
 import sys
 from pathlib import Path
-from typing import Any
 
 from namexp.door import guarded
 
@@ -36,49 +35,18 @@ def _arguments() -> argparse.Namespace:
 
 
 def _export(arguments: argparse.Namespace) -> None:
+    from namexp.tasks.capture.config.export import metadata_of
+    from namexp.tasks.capture.config.thresholds import setting_of
     from namexp.tasks.capture.weights.exporting import export_run
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # notices, on stderr
     path = export_run(
         arguments.run,
         output=arguments.output,
-        container_max_values=_thresholds(arguments.container_max_values),
-        metadata=_metadata(arguments.metadata),
+        container_max_values=setting_of(arguments.container_max_values, "--container-max-values"),
+        metadata=metadata_of(arguments.metadata, "--metadata"),
     )
     print(path)
-
-
-def _thresholds(text: str | None) -> Any:
-    """``0.3,1.0`` as a list of numbers; a word stays a word."""
-    from namexp.errors import UserError
-
-    if text is None or text.strip().isidentifier():
-        return text
-    try:
-        return [float(part) for part in text.strip("[] ").split(",")]
-    except ValueError:
-        raise UserError(
-            f"--container-max-values (= {text}) must be uniform, compute, quality or numbers such as 0.3,1.0."
-        ) from None
-
-
-def _metadata(pairs: list[str]) -> dict[str, Any]:
-    from namexp.errors import UserError
-
-    result: dict[str, Any] = {}
-    for pair in pairs:
-        key, separator, value = pair.partition("=")
-        if not separator:
-            raise UserError(f"--metadata (= {pair}) must be KEY=VALUE.")
-        result[key] = _number(value) if key.endswith("_dbu") else value
-    return result
-
-
-def _number(text: str) -> Any:
-    try:
-        return float(text)
-    except ValueError:
-        return text  # refused by name later
 
 
 def main() -> int:

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from namexp.door import guarded
-
-if TYPE_CHECKING:
-    from namexp.audio.wav import Samples, WavReader
-    from namexp.tasks.capture.weights.playable import Playable
 
 
 def _arguments() -> argparse.Namespace:
@@ -33,42 +27,10 @@ def _arguments() -> argparse.Namespace:
 def _render(arguments: argparse.Namespace) -> None:
     import logging
 
-    from namexp.audio.wav import open_wav, write_wav_blocks
-    from namexp.errors import UserError
-    from namexp.tasks.capture.weights.playable import load_playable
+    from namexp.tasks.capture.rendering import render_file
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # notices, on stderr
-    playable = load_playable(arguments.model)
-    row = playable.num_sizes - 1 if arguments.slim is None else playable.selected(arguments.slim)
-    with open_wav(arguments.input) as wav:
-        if playable.sample_rate and playable.sample_rate != wav.sample_rate:
-            raise UserError(
-                f"{arguments.input}: is recorded at {wav.sample_rate} Hz and the model runs at "
-                f"{playable.sample_rate:g} Hz; convert the recording to the model's rate."
-            )
-        write_wav_blocks(
-            arguments.output, _played(playable.at_size(row), wav, arguments.model), wav.sample_rate
-        )
-        print(f"{arguments.output}: {wav.num_samples} samples at {wav.sample_rate} Hz")
-
-
-def _played(playable: Playable, wav: WavReader, model: Path) -> Iterator[Samples]:
-    """The output, block by block, so that a recording of any length fits into memory."""
-    import torch
-    from tqdm import tqdm
-
-    from namexp.errors import UserError
-
-    player = playable.player()
-    total = wav.num_samples / wav.sample_rate
-    form = "{desc} {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s of audio, {remaining} left"
-    with tqdm(total=total, desc="rendering", delay=1.0, leave=False, bar_format=form) as bar:
-        for block in wav.blocks():
-            played = player(torch.from_numpy(block))[-1]  # a container in a container plays its best
-            if not torch.isfinite(played).all():
-                raise UserError(f"{model}: its output is not finite; the model is broken.")
-            bar.update(block.size / wav.sample_rate)
-            yield played.numpy()
+    print(render_file(arguments.model, arguments.input, arguments.output, slim=arguments.slim))
 
 
 def main() -> int:

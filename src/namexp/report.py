@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
-from namexp.door import guarded
+from namexp.door import guarded, shown
 
 
 def _arguments() -> argparse.Namespace:
@@ -29,9 +28,7 @@ def _arguments() -> argparse.Namespace:
 def _report(arguments: argparse.Namespace) -> None:
     from namexp.comparison.page import write_report
 
-    page = write_report(arguments.paths, arguments.output)
-    relative = os.path.relpath(page)
-    print(f"report  {page if relative.startswith('..') else relative}")
+    print(f"report  {shown(write_report(arguments.paths, arguments.output))}")
 
 
 def main() -> int:

@@ -15,13 +15,15 @@ from omegaconf import DictConfig, OmegaConf
 
 import namexp.conf_dir as conf_dir_module
 from namexp.conf_dir import conf_dir
-from namexp.schema.experiment import GROUPS, ExperimentConfig, parse_experiment
 from namexp.schema.optimisation import OPTIMIZERS, SCHEDULERS
 from namexp.sweeps.record import expand
 from namexp.sweeps.search import split_space
 from namexp.tasks.capture.config.model import MODEL_KINDS
+from namexp.tasks.capture.config.whole import CaptureConfig
+from namexp.tasks.known import parse_experiment
 
-Parse = Callable[..., ExperimentConfig]
+Parse = Callable[..., CaptureConfig]
+GROUPS = CaptureConfig.groups()
 CONF = Path(conf_dir())
 CHOICES = sorted(
     (path.parent.name, path.stem)
@@ -104,7 +106,7 @@ def test_every_experiment_changes_something_and_parses(experiment: str) -> None:
 
 def test_the_top_level_is_the_groups_the_seed_and_where_to_start() -> None:
     assert set(composed()) == TOP
-    assert {field.name for field in dataclasses.fields(ExperimentConfig)} == TOP - {"resume"}
+    assert {field.name for field in dataclasses.fields(CaptureConfig)} == TOP - {"resume"}
 
 
 def test_the_defaults_are_the_promised_ones() -> None:

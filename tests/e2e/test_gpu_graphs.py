@@ -14,13 +14,14 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from namexp.engine.module import Optimisation
 from namexp.kernels.graphed import WARM_UPS, CudaGraphs, GraphedLoss, recorder_on
 from namexp.losses.spectral import Mrstft
 from namexp.runs.metrics import read_metrics
-from namexp.schema.experiment import ExperimentConfig
+from namexp.tasks.capture.config.whole import CaptureConfig
 from namexp.tasks.capture.data.module import CaptureDataModule
 from namexp.tasks.capture.data.recordings import Part, Recordings
-from namexp.tasks.capture.module import CaptureTask
+from namexp.tasks.capture.module import CaptureModule
 from namexp.tasks.capture.networks import build_network
 from namexp.tracking.csv_logger import MetricsCsvLogger
 
@@ -76,7 +77,7 @@ class _Trained(NamedTuple):
 
 
 def _train(
-    config: ExperimentConfig, folder: Path, *, graphed: bool, every: int = 1, strict: bool = False
+    config: CaptureConfig, folder: Path, *, graphed: bool, every: int = 1, strict: bool = False
 ) -> _Trained:
     """20 steps and a validation on synthetic audio, as ``fitting`` would do them."""
     R, ny, batch_size = config.plan.receptive_field, config.data.ny, config.data.batch_size
@@ -85,10 +86,14 @@ def _train(
     recordings = Recordings((Part(x, y),), (Part(x[:40000], y[:40000]),), 48000, 1.0, {}, embedded=False)
     network = build_network(config.plan, seed=0)
     before = _flat(network)
-    task = CaptureTask(
-        network, loss=config.loss, optimizer=config.optimizer, scheduler=config.scheduler,
-        gradient_clip_norm=config.trainer.gradient_clip_norm, graphed=graphed,
-    )  # fmt: skip
+    task = CaptureModule(
+        network,
+        Optimisation(
+            config.optimizer, config.scheduler, gradient_clip_norm=config.trainer.gradient_clip_norm
+        ),
+        loss=config.loss,
+        graphed=graphed,
+    )
     watch = _Watch(strict=strict)
     trainer = pl.Trainer(
         accelerator="gpu", devices=1, max_epochs=1, limit_train_batches=STEPS,
@@ -121,7 +126,7 @@ def _full_precision() -> Any:
 @pytest.mark.parametrize("settings", [A2, BOOSTED, CLIPPED], ids=["A2", "boosted", "clipped"])
 def test_replayed_steps_are_the_ordinary_ones_within_rounding(
     settings: tuple[str, ...],
-    experiment_config: Callable[..., ExperimentConfig],
+    experiment_config: Callable[..., CaptureConfig],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -142,7 +147,7 @@ def test_replayed_steps_are_the_ordinary_ones_within_rounding(
 
 
 def test_between_rows_no_step_waits_for_the_gpu(
-    experiment_config: Callable[..., ExperimentConfig],
+    experiment_config: Callable[..., CaptureConfig],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:

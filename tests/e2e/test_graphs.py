@@ -15,9 +15,10 @@ from namexp.engine.checkpoint import load_checkpoint
 from namexp.engine.experiment import run
 from namexp.models.wavenet import layer_array
 from namexp.runs.layout import RunLayout
-from namexp.schema.experiment import parse_experiment, resolved_config
+from namexp.schema.experiment import resolved_config
 from namexp.tasks.capture import module as capture
 from namexp.tasks.capture.data.module import CaptureDataModule
+from namexp.tasks.known import parse_experiment, task_of
 from tests.recorder import Tape
 
 pytestmark = pytest.mark.e2e
@@ -38,7 +39,8 @@ def train(pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Callable[
                 "callbacks=quiet", "trainer.gradient_clip_norm=0.1", "trainer.max_epochs=3",
                 f"data.input={pair[0]}", f"data.target={pair[1]}", *overrides,
             ])  # fmt: skip
-        run(parse_experiment(composed), resolved_config(composed), folder, **more)
+        config = parse_experiment(composed)
+        run(task_of(config), config, resolved_config(composed, type(config)), folder, **more)
         return RunLayout(folder)
 
     return trained

@@ -22,8 +22,10 @@ from namexp.errors import UserError
 from namexp.runs.files import read_json
 from namexp.runs.layout import RunLayout
 from namexp.runs.metrics import read_metrics
-from namexp.schema.experiment import parse_experiment, resolved_config
+from namexp.schema.experiment import resolved_config
+from namexp.tasks.capture.layout import CaptureLayout
 from namexp.tasks.capture.loss import CaptureLoss
+from namexp.tasks.known import parse_experiment, task_of
 from tests.e2e.conftest import num_rows, wait_until
 from tests.e2e.test_training import KINDS, SMALL
 
@@ -49,13 +51,14 @@ CASES = [
 EPOCHS = 5
 
 
-def _run(root: Path, pair: tuple[Path, Path], *overrides: str, resume: str | None = None) -> RunLayout:
+def _run(root: Path, pair: tuple[Path, Path], *overrides: str, resume: str | None = None) -> CaptureLayout:
     whole = [*SMALL, f"data.input={pair[0]}", f"data.target={pair[1]}", "callbacks=quiet", *overrides]
     with initialize_config_dir(conf_dir(), version_base="1.3"):
         cfg = compose("train", whole)
     torch.set_num_threads(1)
-    experiment.run(parse_experiment(cfg), resolved_config(cfg), root, resume=resume)
-    return RunLayout(root)
+    config = parse_experiment(cfg)
+    experiment.run(task_of(config), config, resolved_config(cfg, type(config)), root, resume=resume)
+    return CaptureLayout(root)
 
 
 def _fail_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
@@ -70,8 +73,9 @@ def _fail_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     monkeypatch.setattr(CaptureLoss, "values", broken)
 
 
-def _state(run: RunLayout) -> dict[str, Any]:
+def _state(root: RunLayout) -> dict[str, Any]:
     """Everything that must be equal."""
+    run = CaptureLayout(root.root)
     last = load_checkpoint(run.last_checkpoint)
     callbacks = last["callbacks"]
     for state in callbacks.values():
@@ -83,7 +87,7 @@ def _state(run: RunLayout) -> dict[str, Any]:
         "loops": last["loops"],
         "callbacks": callbacks,
         "best": load_checkpoint(run.best_checkpoint)["state_dict"],
-        "bests": [load_checkpoint(p)["state_dict"] for p in run.stored_checkpoints() if "packed" in p.name],
+        "bests": [load_checkpoint(p)["state_dict"] for p in run.matching(["packed_best*.ckpt"])],
         "index": run.packed_best.read_text() if run.packed_best.exists() else None,
         "metrics": run.metrics.read_text(),
         "scores": [(s["ESR"], s["MRSTFT"], s["best_epoch"]) for s in read_json(run.summary)["submodels"]],
@@ -106,8 +110,8 @@ def _equal(one: Any, other: Any, place: str = "") -> None:
         assert one == other, place
 
 
-def _nam_weights(run: RunLayout) -> Any:
-    document = json.loads(run.nam.read_text())
+def _nam_weights(run: CaptureLayout) -> Any:
+    document = json.loads(CaptureLayout(run.root).nam.read_text())
     if document["architecture"] != "SlimmableContainer":
         return document["weights"]
     return [s["model"]["weights"] for s in document["config"]["submodels"]]
@@ -131,8 +135,8 @@ def test_it_goes_on_as_if_nothing_had_happened(
         _fail_at(patch, int(epoch * per_epoch))
         with pytest.raises(RuntimeError, match="the power is gone"):
             _run(tmp_path / "cut", pair, *overrides)
-    assert read_json(RunLayout(tmp_path / "cut").status)["state"] == "failed"
-    assert not RunLayout(tmp_path / "cut").nam.exists()
+    assert read_json(CaptureLayout(tmp_path / "cut").status)["state"] == "failed"
+    assert not CaptureLayout(tmp_path / "cut").nam.exists()
     cut = _run(tmp_path / "cut", pair, *overrides, resume="auto")
     _equal(_state(cut), _state(whole))
     assert _nam_weights(cut) == _nam_weights(whole)
@@ -226,7 +230,7 @@ def test_auto_leaves_alone_what_is_done_and_sees_other_recordings(
     _run(run.root, pair, *settings, resume="auto")  # less, as a sweep asks that began it
     assert run.last_checkpoint.stat().st_mtime_ns == before
     exchanged = (pair[1], pair[0])
-    with pytest.raises(UserError, match="was trained on recordings of another content"):
+    with pytest.raises(UserError, match="was trained on data of another content"):
         _run(run.root, exchanged, *settings, "trainer.max_epochs=2", resume="auto")
     with pytest.raises(UserError, match="they differ in init_from"):
         _run(run.root, pair, *settings, f"init_from={run.nam}", resume="auto")
@@ -238,13 +242,13 @@ def test_a_schedule_that_ends_too_early_is_refused_before_training(
     schedule = [*SCHEDULES["per step"][:3], "scheduler.options={max_lr: 0.02, total_steps: 40}"]
     with pytest.raises(UserError, match=r"total_steps \(= 40\) must be at least 45: .* \(= 5\) x 9 steps"):
         _run(tmp_path / "run", pair, *KINDS["wavenet"], *schedule, "trainer.max_epochs=5")
-    assert not RunLayout(tmp_path / "run").last_checkpoint.exists()
+    assert not CaptureLayout(tmp_path / "run").last_checkpoint.exists()
 
 
 def test_recordings_that_have_changed_are_refused(tmp_path: Path, pair: tuple[Path, Path]) -> None:
     _run(tmp_path / "run", pair, *KINDS["packed"], "trainer.max_epochs=1")
     pair[1].write_bytes(pair[0].read_bytes())
-    with pytest.raises(UserError, match=r"was trained on recordings of another content than .*input\.wav"):
+    with pytest.raises(UserError, match=r"was trained on data of another content than .*input\.wav"):
         _run(tmp_path / "run", pair, *KINDS["packed"], "trainer.max_epochs=2", resume="yes")
 
 
@@ -258,7 +262,7 @@ def test_killed_in_the_middle_and_resumed_by_command(
     ]  # fmt: skip
     long = command("train", *overrides, "trainer.max_epochs=6", f"hydra.run.dir={tmp_path / 'whole'}")
     assert long.returncode == 0, long.stderr
-    run = RunLayout(tmp_path / "a run, killed")
+    run = CaptureLayout(tmp_path / "a run, killed")
     arguments = [*overrides, "trainer.max_epochs=400", f"hydra.run.dir='{run.root}'"]
     process = subprocess.Popen(
         [sys.executable, "-m", "namexp.train", *arguments],
@@ -278,7 +282,7 @@ def test_killed_in_the_middle_and_resumed_by_command(
     assert "optimizer.lr=0.5 cannot be combined with resume" in wrong.stderr
     done = command("train", f"resume='{run.root}'", "trainer.max_epochs=6", "callbacks.plots=true")
     assert done.returncode == 0, done.stderr
-    _equal(_state(run), _state(RunLayout(tmp_path / "whole")))
+    _equal(_state(run), _state(CaptureLayout(tmp_path / "whole")))
     assert (run.root / "comparison.png").exists()
     assert (run.root / ".hydra" / "overrides.yaml").read_text() == overrides_file
     again = command("train", f"resume='{run.root}'")

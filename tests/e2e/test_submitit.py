@@ -13,8 +13,8 @@ import pytest
 
 from namexp.engine.checkpoint import load_checkpoint
 from namexp.runs.files import read_json
-from namexp.runs.layout import RunLayout
 from namexp.sweeps.directory import SweepLayout
+from namexp.tasks.capture.layout import CaptureLayout
 from tests.e2e.conftest import num_rows, wait_until
 from tests.e2e.test_resume import _equal, _state
 from tests.e2e.test_sweep import SETTINGS
@@ -56,7 +56,7 @@ def test_a_preempted_job_goes_on_as_if_nothing_had_happened(
     told = (run.root / "train.log").read_text()
     before = int(told.split("going on after ")[1].split()[0])
     assert 1 <= before < 12, "it went on, it did not begin again"
-    lone = RunLayout(tmp_path / "lone")
+    lone = CaptureLayout(tmp_path / "lone")
     whole = command("train", *settings, "seed=1", f"hydra.run.dir={lone.root}")
     assert whole.returncode == 0, whole.stderr
     _equal(_state(run), _state(lone))

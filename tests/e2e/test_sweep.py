@@ -17,6 +17,7 @@ import pytest
 from namexp.runs.files import read_json
 from namexp.runs.layout import RunLayout
 from namexp.sweeps.directory import SweepLayout, read_jobs
+from namexp.tasks.capture.layout import NAM
 from tests.e2e.conftest import num_rows, wait_until
 from tests.e2e.test_resume import _equal, _nam_weights, _state
 from tests.e2e.test_training import KINDS, SMALL
@@ -28,7 +29,7 @@ SETTINGS = ["model=packed_wavenet_small", *SMALL, "callbacks=quiet"]
 
 
 def _max_values(run: RunLayout) -> list[float]:
-    return [entry["max_value"] for entry in json.loads(run.nam.read_text())["config"]["submodels"]]
+    return [entry["max_value"] for entry in json.loads((run.root / NAM).read_text())["config"]["submodels"]]
 
 
 def test_jobs_that_differ_in_the_export_share_one_training(
@@ -60,7 +61,7 @@ def test_jobs_that_differ_in_the_export_share_one_training(
     root.rename(tmp_path / "moved")
     shutil.rmtree(tmp_path / "moved" / "0")
     job = RunLayout(tmp_path / "moved" / "1")
-    job.nam.unlink()
+    (job.root / NAM).unlink()
     exported = command("export", job.root, "--container-max-values", "quality")
     assert exported.returncode == 0, exported.stderr
     assert _nam_weights(job) == _nam_weights(RunLayout(tmp_path / "moved" / "2"))
@@ -158,7 +159,7 @@ def test_ctrl_c_waits_for_the_export_and_resume_goes_on(
     assert states == ["interrupted" if i in begun else "missing" for i in range(3)]
     assert f"{len(begun)} interrupted, {3 - len(begun)} missing" in told
     for i in begun:
-        assert sweep.run(i).nam.exists()
+        assert (sweep.run(i).root / NAM).exists()
     for i in range(3):  # short enough to be waited for
         if i in begun:
             done = command("train", f"resume={sweep.run(i).root}", "trainer.max_epochs=401",
@@ -173,7 +174,7 @@ def test_ctrl_c_waits_for_the_export_and_resume_goes_on(
     resumed = command("sweep", "resume", root, "hydra/launcher=basic")
     assert resumed.returncode == 0, resumed.stderr
     assert [job.state for job in read_jobs(sweep)] == ["done"] * 3
-    names = [json.loads(sweep.run(i).nam.read_text())["metadata"]["name"] for i in range(3)]
+    names = [json.loads((sweep.run(i).root / NAM).read_text())["metadata"]["name"] for i in range(3)]
     assert names == ["amp_0", "amp_1", "amp_2"]
 
 

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from namexp.engine.module import Optimisation
 from namexp.models.streaming import respond
 from namexp.models.wavenet import PackedWaveNet, WaveNet
 from namexp.tasks.capture.data.recordings import load_recordings
 from namexp.tasks.capture.data.windows import ValidationDataset, WindowDataset
 from namexp.tasks.capture.loss import CaptureLoss
 from namexp.tasks.capture.metrics import recording_metrics
-from namexp.tasks.capture.module import CaptureTask
+from namexp.tasks.capture.module import CaptureModule
 from namexp.tasks.capture.networks import build_network
 
 pytestmark = pytest.mark.parity
@@ -82,7 +83,7 @@ def test_losses_follow_the_peers_at_every_step(
     windows = WindowDataset(recordings.train, receptive_field=config.plan.receptive_field, ny=about["ny"])
     assert about["optimizer"]["Adam"]["lr"] == config.optimizer.lr
     assert about["optimizer"]["Adam"].get("weight_decay", 0.0) == config.optimizer.weight_decay
-    task = CaptureTask(network, loss=config.loss, optimizer=config.optimizer, scheduler=config.scheduler)
+    task = CaptureModule(network, Optimisation(config.optimizer, config.scheduler), loss=config.loss)
     optimizer = task.configure_optimizers()
     loss_of = CaptureLoss(config.loss)
     columns = [loss_of.names.index(TERM_NAMES[term]) for term in about["terms"]]

@@ -16,9 +16,14 @@ class SearchSweeper(Sweeper):
     """See ``namexp.sweeps.search``."""
 
     def __init__(
-        self, *, trials: int, at_once: int, objective: str, seed: int, params: DictConfig | None
+        self, *, trials: int, at_once: int, objective: str | None, seed: int, params: DictConfig | None
     ) -> None:
-        self._settings = {"trials": trials, "at_once": at_once, "objective": objective, "seed": seed}
+        self._settings: dict[str, Any] = {
+            "trials": trials,
+            "at_once": at_once,
+            "objective": objective,
+            "seed": seed,
+        }
         self._params = dict(params or {})
         self._launcher: Launcher | None = None
 
@@ -32,9 +37,11 @@ class SearchSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> Any:
         """Search until there are enough trials."""
         from namexp.sweeps.search import Search
+        from namexp.tasks import known
 
         assert self._launcher is not None
         assert self.config is not None
         space: Sequence[str] = [f"{key}={value}" for key, value in self._params.items()]
-        search = Search(self.config, [*space, *arguments], **self._settings)
+        metrics = known.config_of(self.config).metrics
+        search = Search(self.config, [*space, *arguments], metrics=metrics, **self._settings)
         return search.run(self._launcher)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from namexp.architectures.wavenet import FILM_SITES, LayerArraySpec, SlimmableSpec, WaveNetSpec
 from namexp.errors import UserError
+
+
+def width_suffixes(widths: Sequence[int]) -> tuple[str, ...]:
+    """What a metric's name gets for each width: ``_channels_3``, ``_channels_12``, ..."""
+    return tuple(f"_channels_{width}" for width in widths)
 
 
 def check_allowed_channels(allowed: tuple[int, ...], channels: int, place: str) -> None:

@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from namexp.atomic import write_atomically
-
-Samples = NDArray[np.float32]
+from namexp.audio.wav import Samples
 
 N_FFT = 2048
 HOP_LENGTH = 512

@@ -1,6 +1,7 @@
 """Repeated seeds: how far they scatter, and whether two settings really differ.
 
-An ESR is a ratio, so logarithms are compared: two settings differ by a factor.
+Of a metric that is a ratio, such as an ESR, logarithms are compared: two settings differ by a factor. Of any
+other, values are compared: they differ by so much.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from namexp.comparison.records import Run
+from namexp.runs.summaries import BEFORE
+from namexp.schema.metric import Metric
 
 LEVEL = 0.05
 # Comparing everything with everything would leave nothing to find after the correction.
@@ -20,7 +23,7 @@ COMPARED_SETTINGS = 6
 
 @dataclass(frozen=True)
 class Spread:
-    """An ESR over independent trainings.
+    """A metric over independent trainings.
 
     Attributes:
         n: how many.
@@ -44,35 +47,39 @@ class Group:
     Attributes:
         key: their identity without the seed.
         labels: of all of them, also of those that took over another's training.
-        esr: for each submodel the ESR by seed, each training once.
         names: of the submodels.
+        values: for each submodel the headline by seed, each training once.
+        metric: that is.
     """
 
     key: str
     labels: tuple[str, ...]
     names: tuple[str, ...]
-    esr: tuple[Mapping[int, float], ...]
+    values: tuple[Mapping[int, float], ...]
+    metric: Metric = BEFORE[0]
 
     @property
     def n(self) -> int:
         """Independent trainings."""
-        return max((len(values) for values in self.esr), default=0)
+        return max((len(values) for values in self.values), default=0)
 
     def spread(self, submodel: int) -> Spread | None:
-        """Of one submodel; None where no training has its ESR."""
-        return spread(list(self.esr[submodel].values()))
+        """Of one submodel; None where no training has its figure."""
+        return spread(list(self.values[submodel].values()))
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Whether setting a and setting b differ in the ESR of one submodel.
+    """Whether setting a and setting b differ in the headline of one submodel.
 
     Attributes:
         a, b: keys of groups.
         submodel: index in both.
-        ratio: geometric mean of a's ESR over b's: below 1 where a is better. None where one has no
-            training.
-        low, high: its 95 % confidence interval by itself. None where nobody can tell.
+        metric: name of the headline.
+        ratio: geometric mean of a's values over b's; None where the metric is no ratio.
+        difference: mean of a's values minus that of b's; None where the metric is a ratio.
+        low, high: the 95 % confidence interval of either, by itself. None where nobody can tell.
+        better: "a" or "b", whichever has the better mean; None where they are equal.
         p: two-sided, by itself.
         p_holm: corrected for all comparisons of the report.
         paired: whether the same seeds were compared.
@@ -82,9 +89,12 @@ class Comparison:
     a: str
     b: str
     submodel: int
+    metric: str
     ratio: float | None
+    difference: float | None
     low: float | None
     high: float | None
+    better: str | None
     p: float | None
     p_holm: float | None
     paired: bool
@@ -119,13 +129,15 @@ def groups(runs: Sequence[Run]) -> list[Group]:
 
 def _group(key: str, runs: Sequence[Run]) -> Group:
     longest = max(runs, key=lambda run: len(run.submodels))
-    esr: list[dict[int, float]] = [{} for _ in longest.submodels]
+    values: list[dict[int, float]] = [{} for _ in longest.submodels]
     for run in independent(runs):
         assert run.seed is not None
-        for values, submodel in zip(esr, run.submodels, strict=False):
-            if submodel.esr is not None and submodel.esr > 0:
-                values.setdefault(run.seed, submodel.esr)
-    return Group(key, tuple(r.label for r in runs), tuple(s.name for s in longest.submodels), tuple(esr))
+        for i in range(len(run.submodels)):
+            value = run.figure(i)
+            if value is not None:
+                values[i].setdefault(run.seed, value)
+    names = tuple(s.name for s in longest.submodels)
+    return Group(key, tuple(r.label for r in runs), names, tuple(values), longest.headline)
 
 
 def independent(runs: Sequence[Run]) -> list[Run]:
@@ -140,53 +152,70 @@ def independent(runs: Sequence[Run]) -> list[Run]:
 
 
 def compare(settings: Sequence[Group]) -> list[Comparison]:
-    """Every pair of settings, submodel by submodel, Holm-corrected together.
+    """Every pair of settings of one metric, submodel by submodel, Holm-corrected together.
 
-    With more than six settings the six that have the lowest ESR (of their largest submodel) among
-    those repeated most are compared.
+    With more than six settings the best six (by their largest submodel) among those repeated most are
+    compared.
     """
     chosen = _chosen(settings)
-    pairs = itertools.combinations(chosen, 2)
+    pairs = ((a, b) for a, b in itertools.combinations(chosen, 2) if a.metric.is_like(b.metric))
     found = [
-        compare_esr(a, b, i)
+        compare_pair(a, b, i)
         for a, b in pairs
-        for i in range(min(len(a.esr), len(b.esr)))
-        if a.esr[i] and b.esr[i]
+        for i in range(min(len(a.values), len(b.values)))
+        if a.values[i] and b.values[i]
     ]
     return holm(found)
 
 
 def _chosen(settings: Sequence[Group]) -> list[Group]:
-    scored = [g for g in settings if g.esr and g.esr[-1]]
+    scored = [g for g in settings if g.values and g.values[-1]]
 
     def rank(group: Group) -> tuple[bool, float]:
-        return group.n < 2, _mean_log(list(group.esr[-1].values()))
+        return group.n < 2, group.metric.cost(_mean(list(group.values[-1].values()), group.metric))
 
     best = sorted(scored, key=rank)[:COMPARED_SETTINGS]
     return [g for g in scored if g in best]
 
 
-def _mean_log(values: Sequence[float]) -> float:
-    return math.fsum(map(math.log, values)) / len(values)
+def _mean(values: Sequence[float], metric: Metric) -> float:
+    """Of what is compared."""
+    return math.fsum(_compared(values, metric)) / len(values)
 
 
-def compare_esr(a: Group, b: Group, submodel: int) -> Comparison:
-    """Welch's t-test on log ESR; the paired t-test where both have the same seeds.
+def _compared(values: Sequence[float], metric: Metric) -> list[float]:
+    return [math.log(value) for value in values] if metric.scale == "ratio" else list(values)
+
+
+def compare_pair(a: Group, b: Group, submodel: int) -> Comparison:
+    """Welch's t-test; the paired t-test where both have the same seeds. Of logarithms where it is a ratio.
 
     With fewer than two trainings of one of them nobody can tell: interval and p are None.
     """
-    of_a, of_b = a.esr[submodel], b.esr[submodel]
-    paired = set(of_a) == set(of_b)
+    of_a, of_b, metric = a.values[submodel], b.values[submodel], a.metric
+    paired, is_ratio = set(of_a) == set(of_b), metric.scale == "ratio"
     seeds = sorted(of_a)
-    logs_a = [math.log(of_a[s]) for s in seeds]
-    logs_b = [math.log(of_b[s]) for s in (seeds if paired else sorted(of_b))]
-    difference = _mean_log(list(of_a.values())) - _mean_log(list(of_b.values()))
+    values_a = _compared([of_a[s] for s in seeds], metric)
+    values_b = _compared([of_b[s] for s in (seeds if paired else sorted(of_b))], metric)
+    difference = _mean(list(of_a.values()), metric) - _mean(list(of_b.values()), metric)
     low = high = p = None
-    if min(len(logs_a), len(logs_b)) >= 2:
-        low, high, p = _paired(logs_a, logs_b) if paired else _welch(logs_a, logs_b)
-        low, high = math.exp(low), math.exp(high)
+    if min(len(values_a), len(values_b)) >= 2:
+        low, high, p = _paired(values_a, values_b) if paired else _welch(values_a, values_b)
+        low, high = (math.exp(low), math.exp(high)) if is_ratio else (low, high)
     return Comparison(
-        a.key, b.key, submodel, math.exp(difference), low, high, p, None, paired, (len(logs_a), len(logs_b))
+        a.key,
+        b.key,
+        submodel,
+        metric.name,
+        ratio=math.exp(difference) if is_ratio else None,
+        difference=None if is_ratio else difference,
+        low=low,
+        high=high,
+        better=None if difference == 0 else "a" if metric.cost(difference) < 0 else "b",
+        p=p,
+        p_holm=None,
+        paired=paired,
+        n=(len(values_a), len(values_b)),
     )
 
 

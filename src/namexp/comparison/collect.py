@@ -12,9 +12,10 @@ from typing import Any
 from tqdm import tqdm
 
 from namexp.comparison.reading import read_run
-from namexp.comparison.records import MISSING, Run
+from namexp.comparison.records import Run
 from namexp.errors import UserError
 from namexp.runs.layout import RunLayout
+from namexp.runs.states import MISSING
 from namexp.sweeps.directory import RECORD, recorded_jobs
 
 # The overrides of every job that a sweep directory promises, in order; None where nobody knows.

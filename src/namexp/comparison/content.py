@@ -13,8 +13,10 @@ from typing import Any
 
 from namexp.comparison import aggregate, pareto
 from namexp.comparison.knob import Knob, knob, quality_db
-from namexp.comparison.records import Run
+from namexp.comparison.records import Run, Submodel
 from namexp.comparison.settings import command, differences
+from namexp.runs.summaries import BEFORE
+from namexp.schema.metric import Metric
 
 Content = dict[str, Any]
 Place = tuple[int, int]  # index of a run, index of a submodel in it
@@ -25,12 +27,14 @@ class Findings:
     """What the runs say together.
 
     Attributes:
-        front: the Pareto front of ESR over MACs, from the cheapest on.
+        headline: the metric by which runs are ranked: that of most of them.
+        front: the Pareto front of it over MACs, from the cheapest on.
         knobs: of every container, by the index of its run.
         groups: repeated seeds.
         comparisons: whether settings differ.
     """
 
+    headline: Metric
     front: list[Place]
     knobs: dict[int, Knob]
     groups: list[aggregate.Group]
@@ -39,16 +43,19 @@ class Findings:
 
 def find(runs: Sequence[Run]) -> Findings:
     """Look at all runs together."""
+    headline = _headline(runs)
     places: list[Place] = []
     points: list[tuple[float, float]] = []
     for i, run in enumerate(runs):
         for j, submodel in enumerate(run.submodels):
-            if submodel.macs and submodel.esr is not None:
+            figure = run.figure(j)
+            if submodel.macs and figure is not None and run.headline.is_like(headline):
                 places.append((i, j))
-                points.append((submodel.macs, submodel.esr))
+                points.append((submodel.macs, headline.cost(figure)))
     groups = aggregate.groups(runs)
     repeated = any(group.n > 1 for group in groups)
     return Findings(
+        headline=headline,
         front=[places[k] for k in pareto.front(points)],
         knobs={i: found for i, run in enumerate(runs) if (found := _knob(run)) is not None},
         groups=groups,
@@ -56,11 +63,23 @@ def find(runs: Sequence[Run]) -> Findings:
     )
 
 
+def _headline(runs: Sequence[Run]) -> Metric:
+    found = Counter(run.headline for run in runs if run.submodels)
+    return found.most_common(1)[0][0] if found else BEFORE[0]
+
+
+def _metrics(runs: Sequence[Run]) -> list[Metric]:
+    """Of all runs that have been scored, in the order in which they are declared; each key once."""
+    found = {metric.key: metric for run in reversed(runs) if run.submodels for metric in run.metrics}
+    order = [metric.key for run in runs if run.submodels for metric in run.metrics]
+    return [found[key] for key in dict.fromkeys(order)] or list(BEFORE)
+
+
 def _knob(run: Run) -> Knob | None:
-    if run.max_values is None:
+    if run.max_values is None or run.headline.scale != "ratio" or run.headline.better != "lower":
         return None
-    esr = [s.esr or 0.0 for s in run.submodels]
-    return knob(run.max_values, esr, [s.macs or 0.0 for s in run.submodels])
+    errors = [run.figure(j) or 0.0 for j in range(len(run.submodels))]
+    return knob(run.max_values, errors, [s.macs or 0.0 for s in run.submodels])
 
 
 def describe(runs: Sequence[Run], findings: Findings, *, name: str, directory: Path) -> Content:
@@ -73,15 +92,17 @@ def describe(runs: Sequence[Run], findings: Findings, *, name: str, directory: P
         directory: that the page lies in; links are relative to it.
     """
     started = sorted(run.started for run in runs if run.started)
-    on_front = set(findings.front)
+    on_front, metrics = set(findings.front), _metrics(runs)
     return {
         "name": name,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "started": started[0] if started else None,
         "counts": dict(Counter(run.state for run in runs)),
+        "metrics": [{"key": metric.key, **metric._asdict()} for metric in metrics],
+        "headline": findings.headline.key,
         "settings": [d._asdict() for d in differences(runs)],
         "runs": [
-            _run(run, i, findings.knobs.get(i), on_front, directory) for i, run in enumerate(runs)
+            _run(run, i, findings.knobs.get(i), on_front, directory, metrics) for i, run in enumerate(runs)
         ],
         "front": [list(place) for place in findings.front],
         "knobs": sorted(findings.knobs, key=lambda i: -findings.knobs[i].score),
@@ -90,7 +111,14 @@ def describe(runs: Sequence[Run], findings: Findings, *, name: str, directory: P
     }  # fmt: skip
 
 
-def _run(run: Run, index: int, own_knob: Knob | None, front: set[Place], directory: Path) -> Content:
+def _run(
+    run: Run,
+    index: int,
+    own_knob: Knob | None,
+    front: set[Place],
+    directory: Path,
+    metrics: Sequence[Metric],
+) -> Content:
     return {
         "label": run.label,
         "directory": _relative(run.root, directory),
@@ -111,14 +139,22 @@ def _run(run: Run, index: int, own_knob: Knob | None, front: set[Place], directo
         "damages": list(run.damages),
         "knob": own_knob and {**asdict(own_knob), "score": own_knob.score},
         "submodels": [
-            {
-                **asdict(s),
-                "esr_db": -quality_db(s.esr) if s.esr and s.esr > 0 else None,
-                "pareto": (index, j) in front,
-            }
-            for j, s in enumerate(run.submodels)
+            {**_submodel(submodel, metrics), "pareto": (index, j) in front}
+            for j, submodel in enumerate(run.submodels)
         ],
     }
+
+
+def _submodel(submodel: Submodel, metrics: Sequence[Metric]) -> Content:
+    """Its facts, and each metric by its key; a ratio in dB too."""
+    content = asdict(submodel)
+    figures = content.pop("figures")
+    for metric in metrics:
+        value = figures.get(metric.name)
+        content[metric.key] = value
+        if metric.scale == "ratio" and metric.tabled:
+            content[f"{metric.key}_db"] = -quality_db(value) if value and value > 0 else None
+    return content
 
 
 def _relative(path: Path, directory: Path) -> str | None:
@@ -130,25 +166,29 @@ def _relative(path: Path, directory: Path) -> str | None:
 
 
 def _group(group: aggregate.Group) -> Content:
-    spreads = [group.spread(i) for i in range(len(group.esr))]
+    spreads = [group.spread(i) for i in range(len(group.values))]
     return {
         "key": group.key,
         "runs": list(group.labels),
         "n": group.n,
+        "metric": group.metric.key,
         "submodels": [
-            {"name": name, "esr": spread and asdict(spread), "seeds": dict(values)}
-            for name, spread, values in zip(group.names, spreads, group.esr, strict=True)
+            {"name": name, "spread": spread and asdict(spread), "seeds": dict(values)}
+            for name, spread, values in zip(group.names, spreads, group.values, strict=True)
         ],
     }
 
 
 def default_order(runs: Sequence[Run], findings: Findings) -> list[int]:
-    """Runs by what people look at first: those on the front, then by their best ESR."""
+    """Runs by what people look at first: those on the front, then by their best figure."""
     on_front = {i for i, _ in findings.front}
 
-    def rank(i: int) -> tuple[bool, float]:
-        esr = [s.esr for s in runs[i].submodels if s.esr is not None]
-        return i not in on_front, min(esr, default=math.inf)
+    def rank(i: int) -> tuple[bool, bool, float]:
+        run = runs[i]
+        figures = [run.figure(j) for j in range(len(run.submodels))]
+        costs = [run.headline.cost(figure) for figure in figures if figure is not None]
+        other = not run.headline.is_like(findings.headline)
+        return i not in on_front, other, min(costs, default=math.inf)
 
     return sorted(range(len(runs)), key=rank)
 
@@ -159,21 +199,30 @@ RUN_COLUMNS = (
     "label", "state", "reason", "seed", "receptive_field", "sample_rate", "seconds_training", "epochs",
     "started", "training_id", "reused_from",
 )  # fmt: skip
-SUBMODEL_COLUMNS = (
-    "index", "name", "channels", "parameters", "macs", "esr", "esr_db", "mrstft", "val_loss", "best_epoch",
-    "realtime_factor", "pareto",
-)  # fmt: skip
+FACT_COLUMNS = ("index", "name", "channels", "parameters", "macs")
+OUTCOME_COLUMNS = ("val_loss", "best_epoch", "realtime_factor", "pareto")
 
 
 def csv_rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     """A row for every submodel; a run without any has one too. Settings that differ are columns."""
     keys = [setting["key"] for setting in content["settings"]]
+    columns = (*FACT_COLUMNS, *_figure_columns(content["metrics"]), *OUTCOME_COLUMNS)
     rows = []
     for run in content["runs"]:
         shared = {name: run[name] for name in RUN_COLUMNS}
         shared.update({key: run["settings"].get(key) for key in keys})
         knob_score = run["knob"] and run["knob"]["score"]
-        for submodel in run["submodels"] or [dict.fromkeys(SUBMODEL_COLUMNS)]:
-            own = {f"submodel_{name}": submodel[name] for name in SUBMODEL_COLUMNS}
+        for submodel in run["submodels"] or [dict.fromkeys(columns)]:
+            own = {f"submodel_{name}": submodel[name] for name in columns}
             rows.append({**shared, **own, "knob_score_db": knob_score, "command": run["command"]})
     return rows
+
+
+def _figure_columns(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Metrics that tables show, ratios in dB too."""
+    columns = []
+    for metric in metrics:
+        if metric["tabled"]:
+            columns.append(metric["key"])
+            columns += [f"{metric['key']}_db"] if metric["scale"] == "ratio" else []
+    return columns

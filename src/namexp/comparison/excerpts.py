@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Samples = NDArray[np.float32]
+from namexp.audio.wav import Samples
+
 Floats = NDArray[np.float64]
 
 SILENCE = 1e-4  # of the recording's mean power (-40 dB): quieter seconds are left out

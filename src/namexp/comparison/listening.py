@@ -12,16 +12,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from namexp.atomic import write_atomically
 from namexp.audio.level import db
-from namexp.audio.wav import flac_bytes, read_wav
+from namexp.audio.wav import Samples, flac_bytes, read_wav
 from namexp.comparison.budget import Budget, base64_size
 from namexp.errors import UserError, one_line
 from namexp.runs.layout import RunLayout
 
-Samples = NDArray[np.float32]
 Clip = dict[str, Any]
 
 FOLDER = "report_files"

@@ -10,20 +10,22 @@ from typing import Any
 
 import yaml
 
-from namexp.comparison.records import DONE, FAILED, INTERRUPTED, RUNNING, UNKNOWN, Run, Submodel
+from namexp.comparison.records import Run, Submodel
 from namexp.errors import UserError, one_line
 from namexp.runs.entry import is_held
 from namexp.runs.files import read_json
-from namexp.runs.identity import training_id
+from namexp.runs.identity import seedless_id
 from namexp.runs.layout import RunLayout
 from namexp.runs.metrics import read_metrics
+from namexp.runs.states import DONE, FAILED, INTERRUPTED, RUNNING, UNKNOWN
+from namexp.runs.summaries import metrics_of, slashed
+from namexp.schema.metric import Metric
 
 Curves = dict[str, tuple[tuple[float, float], ...]]
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C: ten times as fast
 
-# Columns of metrics.csv that the page draws, and everything that begins with the first three.
-CURVES = ("ESR", "val_loss", "MRSTFT", "train/loss")
+DRAWN = ("val_loss", "train/loss")  # columns of metrics.csv that the page draws besides the metrics
 CURVE_POINTS = 120
 
 
@@ -37,7 +39,8 @@ def read_run(root: Path, label: str) -> Run:
     hydra = hydra if isinstance(hydra, dict) else {}
     overrides = _overrides(root / ".hydra" / "overrides.yaml", damages)
     state, reason = _state(run, status)
-    submodels = _submodels(summary.get("submodels"))
+    metrics = metrics_of(summary)
+    submodels = _submodels(summary.get("submodels"), metrics)
     return Run(
         root=root,
         label=label,
@@ -50,7 +53,8 @@ def read_run(root: Path, label: str) -> Run:
         seed=next((s for s in (_integer(d.get("seed")) for d in (summary, config)) if s is not None), None),
         training_id=_text(summary.get("training_id")),
         reused_from=_text(summary.get("reused_from")),
-        group=_group(config, summary.get("audio_sha256")),
+        metrics=metrics,
+        group=_group(summary, config),
         receptive_field=_integer(summary.get("receptive_field")),
         sample_rate=_integer(summary.get("sample_rate")),
         seconds_training=_float(summary.get("seconds_training")),
@@ -58,17 +62,37 @@ def read_run(root: Path, label: str) -> Run:
         started=_text(status.get("started")),
         submodels=submodels,
         max_values=max_values(summary, len(submodels)),
-        curves=_curves(run.metrics, damages),
+        curves=_curves(run.metrics, metrics if summary else (), damages),
         damages=tuple(damages),
     )
 
 
-def _group(config: Mapping[str, Any], audio: Any) -> str | None:
+# What could not change the weights when summaries did not yet say their identity without the seed.
+_IGNORED_BEFORE = (
+    "export",
+    "logger",
+    "callbacks.progress",
+    "callbacks.plots",
+    "callbacks.audio",
+    "callbacks.report",
+    "trainer.log_every_n_steps",
+    "trainer.cuda_graph",
+    "data.input",
+    "data.target",
+    "data.pairs.input",
+    "data.pairs.target",
+    "init_from",
+)
+
+
+def _group(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
     """An identity of everything that can change the weights, but for the seed."""
-    if not config:
-        return None
+    said = _text(summary.get("seedless_id"))
+    if said is not None or not config:
+        return said
+    sha256 = summary.get("audio_sha256")
     try:
-        return training_id({**config, "seed": None}, audio if isinstance(audio, dict) else {})
+        return seedless_id(config, sha256 if isinstance(sha256, dict) else {}, ignored=_IGNORED_BEFORE)
     except TypeError:  # a damaged config may have keys that cannot be sorted
         return None
 
@@ -91,23 +115,22 @@ def _state(run: RunLayout, status: Mapping[str, Any]) -> tuple[str, str | None]:
     return INTERRUPTED, "it was begun and never got as far as a status.json"
 
 
-def _submodels(entries: Any) -> tuple[Submodel, ...]:
+def _submodels(entries: Any, metrics: Sequence[Metric]) -> tuple[Submodel, ...]:
     found = []
     for i, entry in enumerate(entries if isinstance(entries, list) else []):
         if not isinstance(entry, dict):
             continue
         channels = entry.get("channels")
-        shown = channels if isinstance(channels, list) else [channels]
+        figures = {metric.name: _float(entry.get(metric.name)) for metric in metrics}
         found.append(
             Submodel(
                 index=_integer(entry.get("index")) or i,
                 name=_text(entry.get("name")) or f"submodel {i}",
                 suffix=_text(entry.get("metric_suffix")) or "",
-                channels=None if channels is None else "/".join(map(str, shown)),
+                channels=None if channels is None else slashed(channels),
                 parameters=_integer(entry.get("parameters")),
                 macs=_float(entry.get("macs_per_sample")),
-                esr=_float(entry.get("ESR")),
-                mrstft=_float(entry.get("MRSTFT")),
+                figures={name: value for name, value in figures.items() if value is not None},
                 val_loss=_float(entry.get("val_loss")),
                 best_epoch=_integer(entry.get("best_epoch")),
                 realtime_factor=_float(entry.get("realtime_factor")),
@@ -123,9 +146,9 @@ def max_values(summary: Mapping[str, Any], num_sizes: int) -> tuple[float, ...] 
     resolved here. A slimmable model, which is no container, divides its knob evenly.
 
     Returns:
-        One per size, ascending, the last 1.0; None where there is one size or nobody knows.
+        One per size, ascending, the last 1.0; None where there is no knob or nobody knows.
     """
-    if num_sizes < 2:
+    if num_sizes < 2 or not {"max_values", "container_max_values"} & summary.keys():
         return None
     even = tuple((i + 1) / num_sizes for i in range(num_sizes))
     values = summary.get("max_values", summary.get("container_max_values"))
@@ -139,8 +162,11 @@ def max_values(summary: Mapping[str, Any], num_sizes: int) -> tuple[float, ...] 
     return thresholds if len(thresholds) == num_sizes and ascending else None
 
 
-def _curves(path: Path, damages: list[str]) -> Curves:
-    """The columns to draw, thinned out; epochs count from 1."""
+def _curves(path: Path, metrics: Sequence[Metric], damages: list[str]) -> Curves:
+    """The columns to draw, thinned out; epochs count from 1.
+
+    Of a run that does not say yet what its metrics are, that is all of them.
+    """
     if not path.exists():
         return {}
     try:
@@ -155,9 +181,15 @@ def _curves(path: Path, damages: list[str]) -> Curves:
             continue  # a line that was cut off
         for name, text in row.items():
             value = _float(_parsed(text))
-            if value is not None and isinstance(name, str) and name.startswith(CURVES):
+            if value is not None and isinstance(name, str) and _is_drawn(name, metrics):
                 points.setdefault(name, {})[epoch + 1] = value
     return {name: _thinned(sorted(found.items())) for name, found in points.items()}
+
+
+def _is_drawn(column: str, metrics: Sequence[Metric]) -> bool:
+    if not metrics:
+        return column in DRAWN or (column not in ("epoch", "step") and not column.startswith("train/"))
+    return column.startswith((*DRAWN, *(metric.name for metric in metrics if metric.tabled)))
 
 
 def _thinned(points: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from namexp.runs.states import UNKNOWN
+from namexp.runs.summaries import BEFORE
+from namexp.schema.metric import Metric
+
 # A config with dotted keys; a list is one value.
 Settings = Mapping[str, Any]
-
-DONE, FAILED, RUNNING, INTERRUPTED, MISSING = "done", "failed", "running", "interrupted", "missing"
-UNKNOWN = "unknown"  # its status cannot be read
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,7 @@ class Submodel:
         channels: as text.
         parameters: number of weights.
         macs: multiply-accumulates per sample.
-        esr: error-to-signal ratio of the validation part.
-        mrstft: of the same.
+        figures: of the validation part, by the names of the run's metrics; those that are there.
         val_loss: that selected its weights.
         best_epoch: where they come from, counted from 0.
         realtime_factor: seconds of audio per second of computation, as summary.json measured it.
@@ -38,8 +38,7 @@ class Submodel:
     channels: str | None = None
     parameters: int | None = None
     macs: float | None = None
-    esr: float | None = None
-    mrstft: float | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
     val_loss: float | None = None
     best_epoch: int | None = None
     realtime_factor: float | None = None
@@ -61,6 +60,7 @@ class Run:
         seed: of the config.
         training_id: that runs share whose weights must be the same.
         reused_from: the run whose training this one took over, as summary.json says it.
+        metrics: of its validation, the headline first.
         group: that runs share which differ in nothing but the seed; None without a config.
         receptive_field: R in samples.
         sample_rate: Hz.
@@ -84,6 +84,7 @@ class Run:
     seed: int | None = None
     training_id: str | None = None
     reused_from: str | None = None
+    metrics: tuple[Metric, ...] = BEFORE
     group: str | None = None
     receptive_field: int | None = None
     sample_rate: int | None = None
@@ -94,3 +95,13 @@ class Run:
     max_values: tuple[float, ...] | None = None
     curves: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     damages: tuple[str, ...] = ()
+
+    @property
+    def headline(self) -> Metric:
+        """What it is ranked by."""
+        return self.metrics[0]
+
+    def figure(self, index: int) -> float | None:
+        """The headline of one size; None where it is not known, or is no ratio where it should be one."""
+        value = self.submodels[index].figures.get(self.headline.name)
+        return None if value is None or (self.headline.scale == "ratio" and value <= 0) else value

@@ -7,7 +7,8 @@ import shlex
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from namexp.comparison.records import MISSING, Run
+from namexp.comparison.records import Run
+from namexp.runs.states import MISSING
 
 # Shown in columns of their own, or true of every two runs.
 OWN_COLUMNS = ("seed",)

@@ -1,26 +1,21 @@
-"""Weights on disk: checkpoints, the best ones of a run, and the networks they belong to."""
+"""A training on disk: the trainer's checkpoints, what they say, and the best weights in them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
 from namexp.errors import UserError, one_line
-from namexp.models.network import Network
-from namexp.runs.files import read_json
 from namexp.runs.layout import RunLayout
-from namexp.schema.experiment import parse_model
-from namexp.tasks.capture.config.model import ModelPlan
-from namexp.tasks.capture.networks import build_network
 
 
-@dataclass(frozen=True)
-class BestWeights:
-    """Where one submodel's weights come from; epoch counts from 0, None for the current ones."""
+class Best(NamedTuple):
+    """Where weights come from; the epoch counts from 0, None for the current ones."""
 
     epoch: int | None
     val_loss: float | None
@@ -43,53 +38,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
-def load_best(
-    run: RunLayout, plan: ModelPlan, network: Network, description: Mapping[str, Any]
-) -> list[BestWeights]:
-    """Put the best weights of every submodel into ``network``.
-
-    A pack takes each submodel's own best; what has no best checkpoint keeps the weights that
-    ``network`` has.
-
-    Raises:
-        UserError: a checkpoint belongs to another model.
-    """
-    if network.members:
-        found = _packed_bests(run)
-        result = []
-        for i, member in enumerate(network.members):
-            entry = found.get(i)
-            if entry is None:
-                result.append(BestWeights(None, None))
-                continue
-            path = run.root / entry["checkpoint_path"]
-            content = load_checkpoint(path)
-            _check_same_model(content["namexp"], description, path)
-            member.load_state_dict(content["state_dict"])
-            own = content["best"]  # written in one piece with the weights, unlike the index
-            result.append(BestWeights(own["epoch"], own["best_metric"]))
-        return result
-    if not run.best_checkpoint.exists():
-        return [BestWeights(None, None)]
-    content = load_checkpoint(run.best_checkpoint)
-    _check_same_model(content["namexp"], description, run.best_checkpoint)
-    load_network_state(network, content)
-    best_of = content["callbacks"]["Checkpoints"]
-    return [BestWeights(best_of["best_epoch"], best_of["best"])]
-
-
-def _packed_bests(run: RunLayout) -> dict[int, Mapping[str, Any]]:
-    """The entries of packed_best.json by submodel; empty before the first validation."""
-    if not run.packed_best.exists():
-        return {}
-    entries = read_json(run.packed_best).get("submodels")
-    known = {"submodel_index", "checkpoint_path", "epoch", "best_metric"}
-    if not isinstance(entries, list) or not all(known <= set(entry) for entry in entries):
-        raise UserError(f"{run.packed_best}: is damaged: every submodel needs {', '.join(sorted(known))}.")
-    return {entry["submodel_index"]: entry for entry in entries}
-
-
-def load_network_state(network: Network, content: Mapping[str, Any]) -> None:
+def load_network_state(network: nn.Module, content: Mapping[str, Any]) -> None:
     """Take the network's weights out of a trainer's checkpoint."""
     prefix = "network."
     state = {
@@ -100,19 +49,33 @@ def load_network_state(network: Network, content: Mapping[str, Any]) -> None:
     network.load_state_dict(state)
 
 
-def _check_same_model(found: Mapping[str, Any], expected: Mapping[str, Any], path: Path) -> None:
-    # Sizes alone would not tell [3, 8] from [8, 3].
+def best_of_trainer(run: RunLayout, network: nn.Module, description: Mapping[str, Any]) -> Best:
+    """Put the weights of ``best.ckpt`` into ``network``, which keeps its own where there is none.
+
+    Raises:
+        UserError: the checkpoint belongs to another model.
+    """
+    if not run.best_checkpoint.exists():
+        return Best(None, None)
+    content = load_checkpoint(run.best_checkpoint)
+    check_same_model(content["namexp"], description, run.best_checkpoint)
+    load_network_state(network, content)
+    best_of = content["callbacks"]["Checkpoints"]
+    return Best(best_of["best_epoch"], best_of["best"])
+
+
+def check_same_model(found: Mapping[str, Any], expected: Mapping[str, Any], path: Path) -> None:
+    """Refuse weights of another model: sizes alone would not tell [3, 8] from [8, 3].
+
+    Raises:
+        UserError: the descriptions differ.
+    """
     if found["model"] != expected["model"]:
         keys = sorted(k for k in expected["model"] if found["model"].get(k) != expected["model"][k])
         raise UserError(
             f"{path}: holds another model than config.yaml says (they differ in model.{keys[0]}); the "
             "run directory mixes two trainings."
         )
-
-
-def rebuild(description: Mapping[str, Any], plan: ModelPlan) -> Network:
-    """A network of the described kind, its weights still to be loaded."""
-    return build_network(plan, seed=int(description["seed"]))
 
 
 @dataclass(frozen=True)
@@ -124,9 +87,9 @@ class Progress:
         metric_rows: of metrics.csv at that moment.
         seconds: of training.
         threads: CPU threads it computed with.
-        audio_sha256: of the content of its recordings.
+        sha256: of the content of what it learns from.
         training_id: of the training that left it.
-        global_step: steps done.
+        updates: batches learned from.
         initial_sha256: of the weights that ``init_from`` gave; None: drawn from the seed.
         cut_short: whether ``trainer.max_steps`` ended it in the middle of the epoch that follows.
     """
@@ -135,9 +98,9 @@ class Progress:
     metric_rows: int
     seconds: float
     threads: int
-    audio_sha256: Mapping[str, Any]
+    sha256: Mapping[str, Any]
     training_id: str
-    global_step: int
+    updates: int
     initial_sha256: str | None
     cut_short: bool
 
@@ -158,45 +121,14 @@ def load_progress(run: RunLayout) -> Progress | None:
         metric_rows=state["metric_rows"] if finished else 0,
         seconds=state["seconds"],
         threads=about["threads"],
-        audio_sha256=about["audio_sha256"],
+        sha256=about["audio_sha256"],
         training_id=about["training_id"],
-        global_step=content["global_step"],
+        updates=updates_of(content),
         initial_sha256=about["initial_sha256"],
         cut_short=finished > 0 and content["epoch"] >= finished,
     )
 
 
-@dataclass(frozen=True)
-class StoredNetwork:
-    """A run's network with its best weights.
-
-    Attributes:
-        network: in float32 and evaluation mode.
-        plan: what it is.
-        about: what its checkpoints say of it.
-        best: where each submodel's weights come from.
-    """
-
-    network: Network
-    plan: ModelPlan
-    about: dict[str, Any]
-    best: list[BestWeights]
-
-
-def load_stored(run: RunLayout) -> StoredNetwork:
-    """The network of a run directory, finished or not.
-
-    Raises:
-        UserError: it holds no checkpoint, or a damaged one.
-    """
-    source = next((p for p in (run.best_checkpoint, run.last_checkpoint) if p.exists()), None)
-    if source is None:
-        raise UserError(f"{run.root}: holds no checkpoint.")
-    content = load_checkpoint(source)
-    about = content["namexp"]
-    plan = parse_model(about["model"])
-    network = rebuild(about, plan)
-    load_network_state(network, content)
-    best = load_best(run, plan, network, about)
-    network.float().eval()
-    return StoredNetwork(network, plan, about, best)
+def updates_of(checkpoint: Mapping[str, Any]) -> int:
+    """Batches learned from; an older checkpoint has the optimiser's steps, which were as many."""
+    return int(checkpoint["updates"] if "updates" in checkpoint else checkpoint["global_step"])

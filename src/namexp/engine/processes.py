@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from types import FrameType
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments import ClusterEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 
+from namexp.engine.module import TaskModule
 from namexp.errors import UserError
-from namexp.models.network import Network
 from namexp.ranks.place import Place, launched_place
 from namexp.ranks.team import TIMEOUT
 from namexp.schema.trainer import TrainerConfig
@@ -50,14 +46,14 @@ def check_processes(trainer: TrainerConfig) -> None:
         )
 
 
-def ddp_arguments(place: Place, trainer: TrainerConfig, network: Network) -> dict[str, Any]:
+def ddp_arguments(place: Place, trainer: TrainerConfig, module: TaskModule) -> dict[str, Any]:
     """Lightning's Trainer arguments for training together; none alone."""
     if place.world_size == 1:
         return {"devices": 1}
     strategy = DDPStrategy(
         process_group_backend=backend_of(trainer),
         timeout=TIMEOUT,
-        find_unused_parameters=has_idle_parameters(network),
+        find_unused_parameters=module.idle_parameters(),
     )
     return {
         "devices": trainer.devices,
@@ -65,20 +61,6 @@ def ddp_arguments(place: Place, trainer: TrainerConfig, network: Network) -> dic
         "strategy": strategy,
         "plugins": [Placed(place, trainer.devices)],
     }
-
-
-def has_idle_parameters(network: Network) -> bool:
-    """Whether a parameter takes no part in the output, such as the last layer's residual mixer.
-
-    DistributedDataParallel waits for every gradient unless it is told. Which ones are idle does not
-    change from step to step: a slimmable network cuts every parameter, at every width.
-    """
-    R = network.receptive_field
-    assert R is not None, "networks without an end to their memory are not trained"
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    output = network(parameters[0].new_zeros(1, R))
-    gradients = torch.autograd.grad(output.sum(), parameters, allow_unused=True)
-    return any(gradient is None for gradient in gradients)
 
 
 class Placed(ClusterEnvironment):
@@ -131,37 +113,3 @@ class Placed(ClusterEnvironment):
     def node_rank(self) -> int:
         """Of this node."""
         return self._place.rank // self._devices
-
-
-class TermIsInterrupt(pl.Callback):
-    """SIGTERM ends a training of several processes as Ctrl-C does.
-
-    Lightning's own answer is an exchange in the midst of whatever the others are doing.
-    """
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take the place of Lightning's handler, which it removes at the end itself."""
-        del trainer, pl_module
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, _interrupt)
-
-
-class TermIsLeftTo(pl.Callback):
-    """SIGTERM stays with whoever listened to it before Lightning did.
-
-    A scheduler may send it ahead of the signal by which a job is told to requeue itself.
-    """
-
-    def __init__(self) -> None:
-        self._listener = signal.getsignal(signal.SIGTERM)
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Put it back; Lightning's handler is removed at the end by itself."""
-        del trainer, pl_module
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, self._listener)
-
-
-def _interrupt(signum: int, frame: FrameType | None) -> None:
-    del signum, frame
-    raise KeyboardInterrupt

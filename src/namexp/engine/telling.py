@@ -1,7 +1,4 @@
-"""A training as its tracker sees it: what is told before the first step and after the last.
-
-Letters: S submodels, L samples.
-"""
+"""A training as its tracker sees it: what is told before the first step and after the last."""
 
 from __future__ import annotations
 
@@ -11,106 +8,89 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from torch import Tensor
-
-from namexp.audio.spectrogram import draw_spectrograms
-from namexp.engine.fitting import Training
+from namexp.engine.task import Shown, Task
+from namexp.engine.training import Row, Training
 from namexp.runs.files import finite
-from namexp.runs.layout import RunLayout
 from namexp.runs.metrics import read_metrics
 from namexp.runs.provenance import git_state, versions
-from namexp.sweeps.job import Job, job_of
-from namexp.tasks.capture.data.excerpt import Excerpt, choose_excerpt
-from namexp.tasks.capture.showing.preview import recording_clips, submodel_clips
+from namexp.runs.summaries import slashed
+from namexp.schema.metric import VAL_LOSS
+from namexp.sweeps.origin import Origin, origin_of
 from namexp.tracking import keys
 from namexp.tracking.opening import open_tracker
 from namexp.tracking.tracker import RunDescription, Tracker
 
 NAME_LENGTH = 80
-SCORES = ("ESR", "MRSTFT", "MSE", "val_loss")
+TOLD_BY_KEY = (keys.PARAMETERS, keys.MACS_PER_SAMPLE)  # facts of a row that panels plot
+CHANNELS = "channels"
+AFTER_METRICS = ("val_loss", "best_epoch", "max_value")  # columns of the table of the end
 
 
 @contextmanager
-def tracked(training: Training) -> Iterator[Training]:
+def tracked(task: Task[Any, Any], training: Training[Any, Any]) -> Iterator[Training[Any, Any]]:
     """The training with a tracker that is open inside: around the fit, the scores and the export."""
-    config = training.config
-    with open_tracker(config.logger, describe(training)) as tracker:
+    with open_tracker(training.config.logger, describe(task, training)) as tracker:
         if tracker.active and not tracker.continued:
-            tracker.audio(recording_clips(_excerpt(training)), 0)
+            tracker.audio(task.references(training), 0)
         yield replace(training, tracker=tracker)
 
 
 # --- before the training --------------------------------------------------------------------------
 
 
-def describe(training: Training) -> RunDescription:
+def describe(task: Task[Any, Any], training: Training[Any, Any]) -> RunDescription:
     """What is known before the first step."""
-    config = training.config
-    job = job_of(training.layout.root)
-    submodels: list[dict[str, Any]] = [
-        {
-            "index": i,
-            "name": name,
-            "channels": spec.channels,
-            "parameters": spec.num_weights,
-            "macs_per_sample": spec.macs_per_sample,
-        }
-        for i, (name, spec) in enumerate(config.plan.rows)
-    ]
+    config, rows = training.config, training.rows
+    origin, whole = origin_of(training.layout.root), task.facts(config)
     facts = {
+        "task": task.name,
         "training_id": training.training_id,
-        "audio_sha256": training.recordings.sha256,
-        "receptive_field": config.plan.receptive_field,
-        "sample_rate": training.recordings.sample_rate,
-        "submodels": submodels,
+        "audio_sha256": training.material.sha256,
+        **whole,
+        **training.material.facts,
+        "submodels": [{"index": i, "name": row.name, **row.facts} for i, row in enumerate(rows)],
         "versions": versions(),
         "git": git_state(),
     }
-    suffixes = training.network.row_suffixes
-    summary = {keys.RECEPTIVE_FIELD: config.plan.receptive_field}
-    for suffix, submodel in zip(suffixes, submodels, strict=True):
-        for fact in (keys.PARAMETERS, keys.MACS_PER_SAMPLE):
-            summary[keys.model_fact(fact, suffix)] = submodel[fact]
-    tags = [config.plan.kind, *(["embedded"] if training.recordings.embedded else []), *config.logger.tags]
+    summary = {keys.model_fact(name, ""): value for name, value in whole.items()}
+    for row in rows:
+        for name in TOLD_BY_KEY:
+            if name in row.facts:
+                summary[keys.model_fact(name, row.suffix)] = row.facts[name]
     return RunDescription(
         layout=training.layout,
-        name=config.logger.name or run_name(config.plan.kind, submodels, config.seed, job),
-        group=config.logger.group or (job.sweep.name if job.sweep else None),
-        tags=tuple(dict.fromkeys(map(str, tags))),
+        name=config.logger.name or run_name(config.model.kind, rows, config.seed, origin),
+        group=config.logger.group or (origin.sweep.name if origin.sweep else None),
+        tags=tuple(
+            dict.fromkeys(map(str, [config.model.kind, *training.material.tags, *config.logger.tags]))
+        ),
         config={**training.resolved, **facts},
-        suffixes=suffixes,
+        metrics=(VAL_LOSS, *config.metrics),
+        suffixes=tuple(row.suffix for row in rows),
         summary=summary,
     )
 
 
-def run_name(kind: str, submodels: Sequence[Mapping[str, Any]], seed: int, job: Job) -> str:
+def run_name(kind: str, rows: Sequence[Row], seed: int, origin: Origin) -> str:
     """What tells a run from the others: in a sweep its number and choices, else model and seed."""
-    sizes = "-".join("/".join(map(str, submodel["channels"])) for submodel in submodels)
-    name = f"{kind} {sizes} seed {seed}"
-    if job.sweep is not None:
+    sizes = "-".join(slashed(row.facts["channels"]) for row in rows if "channels" in row.facts)
+    name = " ".join(part for part in (kind, sizes, f"seed {seed}") if part)
+    if origin.sweep is not None:
         # model.channels=[2,4] is channels=[2,4] to people who look at one sweep
-        choices = (override.lstrip("+~") for override in job.choices)
+        choices = (override.lstrip("+~") for override in origin.choices)
         short = [f"{o.partition('=')[0].rpartition('.')[2]}={o.partition('=')[2]}" for o in choices]
-        name = f"{job.number}: {' '.join(short) or name}"
+        name = f"{origin.number}: {' '.join(short) or name}"
     return name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 3]}..."
-
-
-def _excerpt(training: Training) -> Excerpt:
-    return choose_excerpt(
-        training.recordings,
-        receptive_field=training.config.plan.receptive_field,
-        seconds=training.config.logger.audio_seconds,
-    )
 
 
 # --- after the training ---------------------------------------------------------------------------
 
 
 def tell_outcome(
-    training: Training,
+    task: Task[Any, Any],
+    training: Training[Any, Any],
     summary: Mapping[str, Any],
-    predictions: Sequence[Tensor] | None,
+    shown: Shown,
     *,
     interrupted: bool = False,
 ) -> None:
@@ -119,30 +99,27 @@ def tell_outcome(
     Needs no fit: a job that takes over another's training has the same summary, table and files.
 
     Args:
+        task: what was learned.
         training: with its tracker.
         summary: the content of summary.json.
-        predictions: (S, L) of every validation recording, played by the exported weights; None: no
-            sound and no spectrograms.
+        shown: what can be heard and seen.
         interrupted: whether Ctrl-C ended the training.
     """
-    tracker, layout = training.tracker, training.layout
+    tracker = training.tracker
     if not tracker.active:
         return
     if summary["reused_from"] is not None:
-        _replay(tracker, layout.metrics)
-    max_values = summary["max_values"] or [None] * len(summary["submodels"])
-    _tell_summary(tracker, summary, max_values, interrupted=interrupted)
-    if predictions is not None:
-        _tell_sound(training, summary, predictions)
-    if layout.comparison.exists():
-        tracker.pictures({keys.COMPARISON: layout.comparison})
-    rows = [_table_row(entry, value) for entry, value in zip(summary["submodels"], max_values, strict=True)]
-    tracker.table(keys.SUBMODELS, keys.SUBMODEL_COLUMNS, rows)
-    _tell_files(tracker, layout, summary)
+        _replay(tracker, training.layout.metrics)
+    names = [metric.name for metric in training.config.metrics]
+    _tell_summary(tracker, summary, names, interrupted=interrupted)
+    tracker.audio(shown.clips)
+    tracker.pictures(shown.pictures)
+    _tell_table(tracker, summary["submodels"], training.rows, names)
+    _tell_files(task, training, summary)
 
 
 def _tell_summary(
-    tracker: Tracker, summary: Mapping[str, Any], max_values: Sequence[float | None], *, interrupted: bool
+    tracker: Tracker, summary: Mapping[str, Any], metrics: Sequence[str], *, interrupted: bool
 ) -> None:
     values: dict[str, Any] = {
         "epochs": summary["epochs"],
@@ -150,50 +127,35 @@ def _tell_summary(
         "reused_from": summary["reused_from"] or "",
         "interrupted": interrupted,
     }
-    for entry, max_value in zip(summary["submodels"], max_values, strict=True):
+    for entry in summary["submodels"]:
         suffix = entry["metric_suffix"]
-        for name in SCORES:
+        for name in (*metrics, VAL_LOSS.name):
             values[keys.exported(name, suffix)] = entry[name]
-        if max_value is not None:
-            values[keys.model_fact(keys.MAX_VALUE, suffix)] = max_value
+        if entry.get(keys.MAX_VALUE) is not None:
+            values[keys.model_fact(keys.MAX_VALUE, suffix)] = entry[keys.MAX_VALUE]
     tracker.summarise(values)
 
 
-def _tell_sound(training: Training, summary: Mapping[str, Any], predictions: Sequence[Tensor]) -> None:
-    tracker, excerpt = training.tracker, _excerpt(training)
-    played = predictions[0][:, excerpt.stretch].numpy()
-    names = [entry["name"] for entry in summary["submodels"]]
-    suffixes = [entry["metric_suffix"] for entry in summary["submodels"]]
-    tracker.audio(submodel_clips(excerpt, played, suffixes, names))
-    if not training.config.callbacks.plots:
-        return
-    pictures = {}
-    for row, suffix, name in zip(played, suffixes, names, strict=True):
-        if not np.isfinite(row).all():
-            continue
-        path = training.layout.spectrogram(suffix)
-        draw_spectrograms(
-            path,
-            target=excerpt.target / excerpt.target_scale,
-            prediction=row / excerpt.target_scale,
-            sample_rate=excerpt.sample_rate,
-            title=name,
-        )
-        pictures[keys.spectrogram(suffix)] = path
-    tracker.pictures(pictures)
+def _tell_table(
+    tracker: Tracker, entries: Sequence[Mapping[str, Any]], rows: Sequence[Row], metrics: Sequence[str]
+) -> None:
+    facts = dict.fromkeys(name for row in rows for name in row.facts)
+    columns = ["name", *facts, *metrics, *AFTER_METRICS]
+    cells = [{**finite(entry), CHANNELS: _text(entry.get(CHANNELS))} for entry in entries]
+    tracker.table(keys.SUBMODELS, columns, [[cell.get(column) for column in columns] for cell in cells])
 
 
-def _table_row(entry: Mapping[str, Any], max_value: float | None) -> list[Any]:
-    channels = entry["channels"] if isinstance(entry["channels"], list) else [entry["channels"]]
-    row = {**entry, "channels": "/".join(map(str, channels)), "max_value": max_value}
-    return [finite(row[column]) for column in keys.SUBMODEL_COLUMNS]
+def _text(value: Any) -> str | None:
+    """Channels are one number or several: a column of a table has one type."""
+    return None if value is None else slashed(value)
 
 
-def _tell_files(tracker: Tracker, layout: RunLayout, summary: Mapping[str, Any]) -> None:
+def _tell_files(task: Task[Any, Any], training: Training[Any, Any], summary: Mapping[str, Any]) -> None:
+    layout, tracker = training.layout, training.tracker
     about = {key: summary[key] for key in ("training_id", "audio_sha256", "submodels", "reused_from")}
-    tracker.files("model", _existing([layout.nam, layout.summary, layout.config]), about)
-    bests = [layout.packed_best_submodel(entry["index"]) for entry in summary["submodels"]]
-    checkpoints = _existing([layout.packed_best, *bests]) or _existing([layout.best_checkpoint])
+    products = [layout.root / name for name in task.products]
+    tracker.files("model", _existing([*products, layout.summary, layout.config]), about)
+    checkpoints = layout.matching(task.leaves) or _existing([layout.best_checkpoint])
     if checkpoints:
         tracker.files("checkpoint", checkpoints, about)
 

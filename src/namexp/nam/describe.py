@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -128,4 +130,45 @@ def _container_warnings(model: NamModel, spec: ContainerSpec) -> list[str]:
             found.append(f"submodel {i} can never play: its max_value (= {value:g}) is not above 0")
         if value >= 1:
             found.append(f"submodel {i + 1} can never play: max_value (= {value:g}) before it reaches 1")
+    return found
+
+
+def lines(model: Mapping[str, Any], indent: str) -> list[str]:
+    """A description as people read it, a line for each fact.
+
+    Args:
+        model: as ``describe_file`` gives it.
+        indent: what every line begins with.
+    """
+    found = [f"{indent}architecture     {model['architecture']}, file version {model['version']}"]
+    rate = model["sample_rate"]
+    found.append(f"{indent}sample rate      {f'{rate:g} Hz' if rate else 'unknown'}")
+    if "channels" in model:
+        layers = " + ".join(map(str, model["layers"]))
+        found.append(f"{indent}channels         {model['channels']}, {layers} layers")
+    if "allowed_channels" in model:
+        found.append(f"{indent}allowed channels {model['allowed_channels']}")
+    field = model["receptive_field"]
+    milliseconds = model["receptive_field_ms"]
+    shown = "unbounded" if field is None else f"{field} samples"
+    found.append(f"{indent}receptive field  {shown}" + (f" ({milliseconds:.1f} ms)" if milliseconds else ""))
+    found.append(
+        f"{indent}size             {model['num_weights']} weights, {model['macs_per_sample']} MACs per sample"
+    )
+    if "fast_path" in model:
+        found.append(f"{indent}fast A2 path     {model['fast_path'] or 'no'}")
+    if "thresholds" in model:
+        shown = ", ".join(f"{value:g}" for value in model["thresholds"])
+        found.append(f"{indent}thresholds       {shown}")
+    found += [
+        f"{indent}{key.ljust(16)} {json.dumps(value)}"
+        for key, value in (model["metadata"] or {}).items()
+        if key != "training"
+    ]
+    for i, submodel in enumerate(model.get("submodels", [])):
+        found.append(f"{indent}submodel {i}: plays below {submodel['max_value']:g}")
+        found += lines(submodel, indent + "    ")
+    if "condition_dsp" in model:
+        found.append(f"{indent}condition:")
+        found += lines(model["condition_dsp"], indent + "    ")
     return found

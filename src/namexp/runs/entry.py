@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
@@ -14,6 +14,7 @@ from namexp.errors import UserError, one_line
 from namexp.runs.files import read_json, write_json
 from namexp.runs.layout import RunLayout
 from namexp.runs.locks import try_lock
+from namexp.runs.states import DONE, FAILED, INTERRUPTED, RUNNING
 
 
 def now() -> str:
@@ -23,13 +24,19 @@ def now() -> str:
 
 @dataclass
 class Entry:
-    """A run directory that is held; ``begun`` is set when there is no way back to what it was."""
+    """A run directory that is held.
+
+    Attributes:
+        begun: set when there is no way back to what it was.
+        interrupted: set when the work was ended by Ctrl-C and what could be finished was.
+    """
 
     begun: bool = False
+    interrupted: bool = False
 
 
 @contextmanager
-def entered(run: RunLayout, *, resume: bool = False) -> Iterator[Entry]:
+def entered(run: RunLayout, *, resume: bool = False, products: Sequence[str] = ()) -> Iterator[Entry]:
     """Hold the run directory and keep ``status.json`` true while inside.
 
     On leaving, the state is ``done``; an exception makes it ``failed``, KeyboardInterrupt and
@@ -39,6 +46,7 @@ def entered(run: RunLayout, *, resume: bool = False) -> Iterator[Entry]:
     Args:
         run: the directory; made if need be.
         resume: whether it may hold a training, which is then continued.
+        products: files that a training makes: they are results too.
 
     Raises:
         UserError: another process holds it, or it has results already.
@@ -46,9 +54,9 @@ def entered(run: RunLayout, *, resume: bool = False) -> Iterator[Entry]:
     run.root.mkdir(parents=True, exist_ok=True)
     with _lock(run):
         if not resume:
-            _refuse_used(run)
+            _refuse_used(run, products)
         status: dict[str, Any] = {
-            "state": "running", "error": None, "pid": os.getpid(), "started": now(), "ended": None,
+            "state": RUNNING, "error": None, "pid": os.getpid(), "started": now(), "ended": None,
         }  # fmt: skip
         before = read_json(run.status) if resume and run.status.exists() else {}
         if before:
@@ -59,11 +67,11 @@ def entered(run: RunLayout, *, resume: bool = False) -> Iterator[Entry]:
         try:
             yield entry
         except KeyboardInterrupt:
-            write_json(run.status, {**status, "state": "interrupted", "ended": now()})
+            write_json(run.status, {**status, "state": INTERRUPTED, "ended": now()})
             raise
         except SystemExit:  # a signal told the process to stop
             reason = "told to stop"
-            write_json(run.status, {**status, "state": "interrupted", "error": reason, "ended": now()})
+            write_json(run.status, {**status, "state": INTERRUPTED, "error": reason, "ended": now()})
             raise
         except UserError as error:
             if before and not entry.begun:
@@ -74,12 +82,13 @@ def entered(run: RunLayout, *, resume: bool = False) -> Iterator[Entry]:
         except BaseException as error:
             write_json(run.status, {**status, **_failed(error)})
             raise
-        write_json(run.status, {**status, "state": "done", "ended": now()})
+        state = INTERRUPTED if entry.interrupted else DONE
+        write_json(run.status, {**status, "state": state, "ended": now()})
 
 
 def _failed(error: BaseException) -> dict[str, Any]:
     kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-    return {"state": "failed", "error": f"{kind}{one_line(error)}", "ended": now()}
+    return {"state": FAILED, "error": f"{kind}{one_line(error)}", "ended": now()}
 
 
 @contextmanager
@@ -113,8 +122,8 @@ def is_held(run: RunLayout) -> bool | None:
         return None
 
 
-def _refuse_used(run: RunLayout) -> None:
-    if run.last_checkpoint.exists() or run.nam.exists():
+def _refuse_used(run: RunLayout, products: Sequence[str]) -> None:
+    if run.last_checkpoint.exists() or run.matching(products):
         state = read_json(run.status).get("state") if run.status.exists() else "unknown"
         raise UserError(
             f"{run.root}: holds a training already (state: {state}); go on with it by resume={run.root}, or "
@@ -130,7 +139,7 @@ def record_failure(run: RunLayout, error: BaseException) -> None:
     """
     if isinstance(error, KeyboardInterrupt):
         return
-    if run.status.exists() and read_json(run.status).get("state") != "failed":
+    if run.status.exists() and read_json(run.status).get("state") != FAILED:
         return
-    status = {"state": "failed", "error": None, "pid": os.getpid(), "started": now(), "ended": None}
+    status = {"state": FAILED, "error": None, "pid": os.getpid(), "started": now(), "ended": None}
     write_json(run.status, {**status, **_failed(error)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,11 +37,6 @@ class RunLayout:
     def summary(self) -> Path:
         """What came out, for comparisons."""
         return self.root / "summary.json"
-
-    @property
-    def nam(self) -> Path:
-        """The exported model."""
-        return self.root / "model.nam"
 
     @property
     def comparison(self) -> Path:
@@ -87,24 +83,22 @@ class RunLayout:
 
     @property
     def best_checkpoint(self) -> Path:
-        """State with the best val_loss (of a pack: the best mean)."""
+        """State with the best val_loss; of several rows: the best mean."""
         return self.checkpoints / "best.ckpt"
 
-    @property
-    def packed_best(self) -> Path:
-        """Which checkpoint is the best of each submodel of a pack."""
-        return self.root / "packed_best.json"
+    def matching(self, patterns: Iterable[str]) -> list[Path]:
+        """The files at the top of the directory whose names match, pattern by pattern."""
+        return [path for pattern in patterns for path in sorted(self.root.glob(pattern))]
 
-    def packed_best_submodel(self, index: int) -> Path:
-        """The best weights of submodel ``index`` of a pack."""
-        return self.root / f"packed_best_submodel_{index}.ckpt"
+    def trainer_checkpoints(self) -> list[Path]:
+        """Those of the trainer that there are."""
+        return [path for path in (self.last_checkpoint, self.best_checkpoint) if path.exists()]
 
-    def stored_checkpoints(self) -> list[Path]:
-        """All checkpoints that there are."""
-        trainer = [self.last_checkpoint, self.best_checkpoint]
-        return [*filter(Path.exists, trainer), *sorted(self.root.glob("packed_best_submodel_*.ckpt"))]
+    def discard_training(self, files: Iterable[str]) -> None:
+        """Remove what a training leaves while it runs, so that nothing of it mixes with another.
 
-    def discard_training(self) -> None:
-        """Remove what a training leaves while it runs, so that nothing of it mixes with another."""
-        for path in [*self.stored_checkpoints(), self.packed_best, self.metrics, self.nam]:
+        Args:
+            files: patterns of what a task leaves and makes besides checkpoints and metrics.
+        """
+        for path in [*self.trainer_checkpoints(), *self.matching(files), self.metrics]:
             path.unlink(missing_ok=True)

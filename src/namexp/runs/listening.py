@@ -6,14 +6,11 @@ Letters: S submodels, L samples.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from namexp.audio.wav import write_flac
+from namexp.audio.wav import Samples, write_flac
 from namexp.runs.layout import RunLayout
 
 SECONDS = 12.0
-
-Samples = NDArray[np.float32]
 
 
 def write_listening(run: RunLayout, *, target: Samples, predictions: Samples, sample_rate: int) -> None:

@@ -11,7 +11,10 @@ from namexp.schema.fields import as_integer, is_number, shown
 
 @dataclass
 class CallbacksConfig:
-    """What happens beside the training."""
+    """What happens beside the training.
+
+    ``stop_at``: the headline metric that is good enough; ``stop_at_esr`` is its older name, for amps.
+    """
 
     progress: bool
     plots: bool
@@ -19,6 +22,7 @@ class CallbacksConfig:
     patience: Any
     audio: bool = True
     report: bool = True
+    stop_at: Any = None
 
     def __post_init__(self) -> None:
         """Ranges."""
@@ -28,5 +32,14 @@ class CallbacksConfig:
                     f"callbacks.stop_at_esr (= {shown(self.stop_at_esr)}) must be above 0 or null."
                 )
             self.stop_at_esr = float(self.stop_at_esr)
+        if self.stop_at is not None:
+            if not is_number(self.stop_at):
+                raise UserError(f"callbacks.stop_at (= {shown(self.stop_at)}) must be a number or null.")
+            self.stop_at = float(self.stop_at)
+        if self.stop_at is not None and self.stop_at_esr is not None:
+            raise UserError(
+                f"callbacks.stop_at (= {self.stop_at:g}) and callbacks.stop_at_esr (= {self.stop_at_esr:g}) "
+                "are both given; keep one of them."
+            )
         if self.patience is not None:
             self.patience = as_integer(self.patience, "callbacks.patience", minimum=1)

@@ -1,63 +1,74 @@
-"""The whole config of one training, checked: the only way from Hydra's tree to typed objects."""
+"""The config of one training, whatever is learned: groups that every task has, and what a task declares."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
+from abc import ABC
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, TypeVar, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from namexp.architectures.playability import check_playable
-from namexp.errors import UserError, did_you_mean, one_line
+from namexp.errors import UserError, did_you_mean
 from namexp.schema.callbacks import CallbacksConfig
 from namexp.schema.fields import Fields, as_integer, shown
+from namexp.schema.group import parse_group, reason
 from namexp.schema.logger import LoggerConfig
+from namexp.schema.metric import VAL_LOSS, Metric
 from namexp.schema.optimisation import OptimizerConfig, SchedulerConfig
 from namexp.schema.trainer import TrainerConfig
-from namexp.tasks.capture.config.data import DataConfig
-from namexp.tasks.capture.config.export import ExportConfig
-from namexp.tasks.capture.config.loss import LossConfig
-from namexp.tasks.capture.config.model import MODEL_KINDS, ModelPlan
-from namexp.tasks.capture.config.thresholds import resolve_thresholds
 
 MAX_SEED = 2**32 - 1  # what numpy's generators take
-MIN_SPECTRAL_SAMPLES = 1026  # half of the longest FFT (2048), reflected, after pre-emphasis
 
-PLATEAU_METRICS = ("val_loss", "ESR", "MSE", "MRSTFT")
-
-GROUPS: dict[str, Any] = {
-    "data": DataConfig,
-    "loss": LossConfig,
-    "optimizer": OptimizerConfig,
-    "scheduler": SchedulerConfig,
-    "trainer": TrainerConfig,
-    "callbacks": CallbacksConfig,
-    "logger": LoggerConfig,
-    "export": ExportConfig,
-}
+# Of the groups that every task has: what cannot change the weights.
+NEUTRAL = (
+    "logger",
+    "callbacks.progress",
+    "callbacks.plots",
+    "callbacks.audio",
+    "callbacks.report",
+    "trainer.log_every_n_steps",
+    "trainer.cuda_graph",
+    "init_from",  # the weights' content counts, not the file's name
+)
 
 
-@dataclass
-class ExperimentConfig:
-    """One training and its export."""
+@dataclass(kw_only=True)
+class ExperimentConfig(ABC):
+    """One training. A task adds its groups as fields and declares on its class what the rest must know.
+
+    Class attributes:
+        learns: what is learned, for people: ``amps``.
+        models: the class of the group ``model`` by ``model.kind``.
+        metrics: of a validation. The first is the headline: it ranks runs, stops early and is searched for.
+        files: settings that name files. They are made absolute, may move, and their content counts for
+            the training's identity in place of the name. ``data.pairs.input``: in every item of a list.
+        neutral: groups and settings of this task that cannot change the weights; they may be changed when
+            a run is continued.
+        options: what to choose for a group of this task, for people: ``{"data": "normalized or raw"}``.
+    """
 
     seed: int
     model: Any
-    data: DataConfig
-    loss: LossConfig
     optimizer: OptimizerConfig
     scheduler: SchedulerConfig
     trainer: TrainerConfig
     callbacks: CallbacksConfig
     logger: LoggerConfig
-    export: ExportConfig
     init_from: Any = None
 
+    learns: ClassVar[str]
+    models: ClassVar[Mapping[str, type[Any]]]
+    metrics: ClassVar[tuple[Metric, ...]]
+    files: ClassVar[tuple[str, ...]] = ()
+    neutral: ClassVar[tuple[str, ...]] = ()
+    options: ClassVar[Mapping[str, str]] = {}
+
     def __post_init__(self) -> None:
-        """Agreement between groups."""
+        """What holds for every task; a task's own checks follow."""
         if self.init_from is not None and not isinstance(self.init_from, str):
             raise UserError(
                 f"init_from (= {shown(self.init_from)}) must be the path of a checkpoint, a .nam or a run."
@@ -65,129 +76,81 @@ class ExperimentConfig:
         as_integer(self.seed, "seed", minimum=0)
         if self.seed > MAX_SEED:
             raise UserError(f"seed (= {self.seed}) must be at most {MAX_SEED}.")
-        plan = self.plan
-        for submodel in plan.submodels:
-            check_playable(submodel.spec, f"model '{submodel.name}': ")
-        if plan.becomes_container:
-            if not isinstance(self.export.container_max_values, str):  # words always fit
-                resolve_thresholds(
-                    self.export.container_max_values, len(plan.submodels), "export.container_max_values"
-                )
-        elif self.export.container_max_values != "uniform":
+        if self.callbacks.stop_at_esr is not None and self.headline.name != "ESR":
             raise UserError(
-                f"export.container_max_values (= {shown(self.export.container_max_values)}) has no effect "
-                f"with model.kind {plan.kind}: only a pack becomes a container; leave it at uniform."
+                f"callbacks.stop_at_esr (= {self.callbacks.stop_at_esr:g}) is for amps; use "
+                f"callbacks.stop_at, which means {self.headline.name} here."
             )
-        self._check_normalisation(plan)
-        self._check_windows()
-        self._check_shares()
-        self._check_coupling(plan)
+
+    @classmethod
+    def groups(cls) -> dict[str, type[Any]]:
+        """The class of every group but ``model``, by its name."""
+        hints = get_type_hints(cls)
+        own = (field.name for field in dataclasses.fields(cls))
+        return {name: hints[name] for name in own if dataclasses.is_dataclass(hints[name])}
+
+    @classmethod
+    def outside_identity(cls) -> tuple[str, ...]:
+        """Settings that cannot change the weights; everything else counts."""
+        return (*NEUTRAL, *cls.neutral, *cls.files)
 
     @property
-    def plan(self) -> ModelPlan:
-        """What the model group means."""
-        return self.model.plan
+    def headline(self) -> Metric:
+        """The metric by which runs are ranked."""
+        return self.metrics[0]
 
-    def _check_normalisation(self, plan: ModelPlan) -> None:
-        # head_scale is applied before the top-level head, which is not linear: nothing in the file
-        # could undo the scale exactly.
-        if self.data.level_rms_dbfs is not None and plan.spec.head is not None:
-            raise UserError(
-                f"data.level_rms_dbfs (= {self.data.level_rms_dbfs:g}) cannot be undone in a model "
-                "with a top-level head (model.head); use data=raw or set model.head=null."
-            )
-
-    def _check_windows(self) -> None:
-        spectral = self.loss.mrstft_weight + self.loss.pre_emphasis_mrstft_weight
-        if spectral > 0 and self.data.ny < MIN_SPECTRAL_SAMPLES:
-            raise UserError(
-                f"data.ny (= {self.data.ny}) must be at least {MIN_SPECTRAL_SAMPLES} for the MRSTFT "
-                "terms of the loss; use longer windows or set the loss.*mrstft_weight to 0."
-            )
-
-    def _check_shares(self) -> None:
-        if self.data.batch_size % self.trainer.world_size:
-            raise UserError(
-                f"data.batch_size (= {self.data.batch_size}) is that of all processes together and must be "
-                f"a multiple of trainer.devices x trainer.num_nodes (= {self.trainer.world_size})."
-            )
-
-    def _check_coupling(self, plan: ModelPlan) -> None:
-        if self.scheduler.name == "ReduceLROnPlateau":
-            self._check_plateau()
-        if self.scheduler.name == "ReduceLROnPlateau" and len(plan.submodels) > 1:
-            raise UserError(
-                "scheduler.name (= 'ReduceLROnPlateau') would tie the submodels of a pack together: "
-                "one learning rate for all would follow their mean; choose a schedule over epochs, "
-                "such as scheduler=exponential."
-            )
-
-    def _check_plateau(self) -> None:
+    def check_plateau(self) -> None:
+        """See that a plateau can be looked for in what the scheduler watches, if it does, and which way."""
+        if self.scheduler.name != "ReduceLROnPlateau":
+            return
         if self.scheduler.interval != "epoch":
             raise UserError(
                 f"scheduler.interval (= {self.scheduler.interval}) must be epoch for ReduceLROnPlateau: "
                 "what it watches is measured at the end of an epoch."
             )
-        if self.scheduler.monitor not in PLATEAU_METRICS:
+        known = {metric.name: metric for metric in (VAL_LOSS, *self.metrics)}
+        watched = known.get(self.scheduler.monitor)
+        if watched is None:
             raise UserError(
-                f"scheduler.monitor (= {shown(self.scheduler.monitor)}) must be one of "
-                f"{', '.join(PLATEAU_METRICS)}."
+                f"scheduler.monitor (= {shown(self.scheduler.monitor)}) must be one of {', '.join(known)}."
             )
+        if watched.better == "higher":
+            self.scheduler.options.setdefault("mode", "max")
 
 
-def parse_experiment(cfg: DictConfig | dict[str, Any]) -> ExperimentConfig:
-    """Check a composed config.
+C = TypeVar("C", bound=ExperimentConfig)
 
-    Args:
-        cfg: the tree that Hydra composed, or the content of a run's config.yaml.
+
+def plain_config(cfg: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
+    """A composed tree, or the content of a run's config.yaml, as plain values with nothing left open.
+
+    Raises:
+        UserError: a value is missing or refers to nothing.
+    """
+    tree = cfg if isinstance(cfg, DictConfig) else OmegaConf.create(dict(cfg))
+    try:
+        plain = OmegaConf.to_container(tree, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise UserError(f"{error.full_key or 'config'}: {reason(error)}") from None
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def check_config(plain: Mapping[str, Any], cls: type[C]) -> C:
+    """Plain values as the checked config of a task.
 
     Raises:
         UserError: the first setting that is misspelt, of the wrong type or out of range.
     """
-    tree = cfg if isinstance(cfg, DictConfig) else OmegaConf.create(cfg)
-    try:
-        plain = OmegaConf.to_container(tree, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise UserError(f"{error.full_key or 'config'}: {_reason(error)}") from None
     fields = Fields(plain, "")
     seed = fields.integer("seed", minimum=0)
     init_from = fields.raw("init_from", None)
     fields.raw("resume", None)  # says where to run, not what
-    model = _group("model", fields.raw("model"), _model_class(fields.section("model")))
-    groups: dict[str, Any] = {name: _group(name, fields.raw(name), cls) for name, cls in GROUPS.items()}
+    kind = fields.section("model").choice("kind", cls.models)
+    model = parse_group("model", fields.raw("model"), cls.models[kind])
+    groups = {name: parse_group(name, fields.raw(name), group) for name, group in cls.groups().items()}
     fields.finish()
-    return ExperimentConfig(seed=seed, model=model, init_from=init_from, **groups)
-
-
-def _model_class(fields: Fields) -> Any:
-    return MODEL_KINDS[fields.choice("kind", MODEL_KINDS)]
-
-
-def _group(name: str, values: Any, cls: Any) -> Any:
-    """``values`` as an object of ``cls``, with every key and type checked."""
-    fields = Fields(values, name)
-    known = dataclasses.fields(cls)
-    for field in known:
-        fields.raw(field.name, None)
-    fields.finish()
-    # one with a default joined later: the config.yaml of older runs lacks it
-    required = [field.name for field in known if field.default is dataclasses.MISSING]
-    missing = [key for key in required if key not in values]
-    if missing:
-        raise UserError(f"{name}.{missing[0]} is missing; add it to conf/{name}.")
-    try:
-        typed = OmegaConf.merge(OmegaConf.structured(cls), values)
-    except OmegaConfBaseException as error:
-        key = error.full_key or ""
-        value = values.get(key.split(".")[0]) if key else values
-        raise UserError(f"{name}.{key} (= {shown(value)}): {_reason(error)}") from None
-    checked = OmegaConf.to_container(typed, resolve=True)
-    assert isinstance(checked, dict)
-    return cls(**{str(key): value for key, value in checked.items()})
-
-
-def _reason(error: OmegaConfBaseException) -> str:
-    return one_line(error).split(" full_key:")[0]
+    return cls(seed=seed, model=model, init_from=init_from, **groups)
 
 
 def suggestion(key: str, cfg: DictConfig) -> str:
@@ -206,24 +169,34 @@ def _all_keys(node: Any, prefix: str = "") -> list[str]:
     return keys
 
 
-def resolved_config(cfg: DictConfig) -> dict[str, Any]:
+def resolved_config(cfg: DictConfig, cls: type[ExperimentConfig]) -> dict[str, Any]:
     """The composed config as plain values, files by their absolute paths; what a run keeps."""
-    plain = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(plain, dict)
-    resolved: dict[str, Any] = {str(key): value for key, value in plain.items()}
+    resolved = plain_config(cfg)
     resolved.pop("resume", None)
-    data = resolved["data"]
-    places = [(item, key) for item in (data, *(data["pairs"] or [])) for key in ("input", "target")]
-    for item, key in [*places, (resolved, "init_from")]:
-        if item.get(key) is not None:
-            item[key] = os.path.abspath(os.path.expanduser(item[key]))
+    for place in (*cls.files, "init_from"):
+        *path, name = place.split(".")
+        for item in _items(resolved, path):
+            if isinstance(item.get(name), str):
+                item[name] = os.path.abspath(os.path.expanduser(item[name]))
     return resolved
 
 
-def parse_model(values: Any) -> ModelPlan:
-    """The plan of a ``model`` group given as plain values, such as a checkpoint holds.
+def _items(node: Any, path: list[str]) -> Iterator[dict[str, Any]]:
+    """The mappings at a dotted place, those of a list one after the other."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _items(item, path)
+    elif isinstance(node, dict):
+        if path:
+            yield from _items(node.get(path[0]), path[1:])
+        else:
+            yield node
 
-    Raises:
-        UserError: as ``parse_experiment``.
-    """
-    return _group("model", values, _model_class(Fields(values, "model"))).plan
+
+def named_files(config: Mapping[str, Any], cls: type[ExperimentConfig]) -> dict[str, list[Any]]:
+    """What the settings that name files say, by setting."""
+    found = {}
+    for place in cls.files:
+        *path, name = place.split(".")
+        found[place] = [item.get(name) for item in _items(dict(config), path)]
+    return found

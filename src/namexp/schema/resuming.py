@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,24 @@ from hydra.core.override_parser.types import Override, QuotedString
 from omegaconf import DictConfig, OmegaConf
 
 from namexp.errors import UserError, one_line
+from namexp.schema.experiment import ExperimentConfig
 from namexp.schema.fields import shown
 
-GROUPS = ("logger", "callbacks", "export")
+GROUPS = ("logger", "callbacks")
 DEVICE = ("accelerator", "devices", "num_nodes", "deterministic", "threads", "cuda_graph")
 LENGTH = ("max_epochs", "max_steps", "log_every_n_steps")
-FILES = ("data.input", "data.target")  # moved, not changed: their content is compared
-ALLOWED = (*GROUPS, *(f"trainer.{name}" for name in (*LENGTH, *DEVICE)), *FILES)
 AUTO = "auto"
 _MISSING = object()
+
+
+def allowed(cls: type[ExperimentConfig]) -> tuple[str, ...]:
+    """Groups and settings that may be said anew. Files may be moved: their content is compared."""
+    return (*GROUPS, *cls.neutral, *(f"trainer.{name}" for name in (*LENGTH, *DEVICE)), *_single_files(cls))
+
+
+def _single_files(cls: type[ExperimentConfig]) -> list[str]:
+    """Those that a command line can name: not those in the items of a list."""
+    return [place for place in cls.files if place.count(".") == 1]
 
 
 def resume_argument(arguments: Sequence[str]) -> str | None:
@@ -43,6 +52,18 @@ def resume_argument(arguments: Sequence[str]) -> str | None:
     return None
 
 
+def forced(argument: str, cls: type[ExperimentConfig]) -> str:
+    """``argument`` of a command line that continues a run, so that Hydra takes it whatever it composes.
+
+    Hydra composes the defaults, which may be of another task: a setting that this one allows is added by
+    force where the defaults do not know it.
+    """
+    key = argument.partition("=")[0]
+    own = (*cls.neutral, *_single_files(cls))
+    is_own = "." in key and any(key == place or key.startswith(f"{place}.") for place in own)
+    return f"++{argument}" if is_own else argument
+
+
 def stored_config(path: Path) -> dict[str, Any]:
     """The resolved config of a run, as plain values.
 
@@ -61,7 +82,7 @@ def stored_config(path: Path) -> dict[str, Any]:
 
 
 def continued_config(
-    stored: Mapping[str, Any], composed: DictConfig, overrides: Sequence[str]
+    stored: Mapping[str, Any], composed: DictConfig, overrides: Sequence[str], cls: type[ExperimentConfig]
 ) -> dict[str, Any]:
     """The config of a continued run: what it was started with, and what the overrides say.
 
@@ -69,33 +90,35 @@ def continued_config(
         stored: the run's config.yaml.
         composed: what Hydra made of the overrides and the defaults.
         overrides: of the command line.
+        cls: of the config.
 
     Raises:
         UserError: an override could change the training so far.
     """
     config = copy.deepcopy(dict(stored))
     parsed = OverridesParser.create().parse_overrides(overrides=list(overrides))
+    may_change = allowed(cls)
     for override in parsed:
         key = override.key_or_group
         if key in ("resume", "hydra") or key.startswith("hydra."):
             continue
-        if key in GROUPS:
+        if key in may_change and "." not in key:
             config[key] = OmegaConf.to_container(composed[key], resolve=True)
         elif key == "trainer":
             for name in DEVICE:
                 config["trainer"][name] = composed.trainer[name]
-        elif any(key == allowed or key.startswith(f"{allowed}.") for allowed in ALLOWED):
-            _put(config, override, composed)
+        elif any(key == place or key.startswith(f"{place}.") for place in may_change):
+            _put(config, override, composed, _single_files(cls))
         elif _value(composed, key) is _MISSING or _value(composed, key) != _value(stored, key):
             raise UserError(
                 f"{override.input_line} cannot be combined with resume: it could change the training so far; "
-                f"allowed are {', '.join(ALLOWED)} and trainer=cpu|gpu. For another training from these "
+                f"allowed are {', '.join(may_change)} and trainer=cpu|gpu. For another training from these "
                 "weights use init_from=RUN."
             )
     return config
 
 
-def _put(config: dict[str, Any], override: Override, composed: DictConfig) -> None:
+def _put(config: dict[str, Any], override: Override, composed: DictConfig, files: Collection[str]) -> None:
     *places, name = override.key_or_group.split(".")
     node: Any = config
     for place in places:
@@ -105,7 +128,7 @@ def _put(config: dict[str, Any], override: Override, composed: DictConfig) -> No
         return
     value = _value(composed, override.key_or_group)
     assert value is not _MISSING, f"composed without {shown(override.input_line)}"
-    node[name] = os.path.abspath(os.path.expanduser(value)) if override.key_or_group in FILES else value
+    node[name] = os.path.abspath(os.path.expanduser(value)) if override.key_or_group in files else value
 
 
 def _value(config: Mapping[str, Any] | DictConfig, key: str) -> Any:

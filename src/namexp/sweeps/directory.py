@@ -11,11 +11,11 @@ from namexp.errors import UserError
 from namexp.runs.entry import is_held
 from namexp.runs.files import read_json
 from namexp.runs.layout import RunLayout
+from namexp.runs.states import CUT_OFF, DONE, FAILED, INTERRUPTED, MISSING, RUNNING
+from namexp.runs.summaries import metrics_of
+from namexp.schema.metric import Metric
 
 RECORD = "sweep.json"
-DONE, FAILED, INTERRUPTED, RUNNING, CUT_OFF, MISSING = (
-    "done", "failed", "interrupted", "running", "cut off", "missing",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Job:
             died), missing (never begun).
         reason: of a failure; else None.
         reused_from: the run whose training it shares; else None.
-        esrs: of its submodels, once it has been scored.
+        headline: the metric that ranks it, once it has been scored.
+        figures: that metric of its submodels.
     """
 
     number: int
@@ -37,7 +38,8 @@ class Job:
     state: str
     reason: str | None = None
     reused_from: str | None = None
-    esrs: tuple[float | None, ...] = ()
+    headline: Metric | None = None
+    figures: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,17 +110,27 @@ def _job(run: RunLayout, number: int, overrides: tuple[str, ...]) -> Job:
     if not run.summary.exists():
         return Job(number, overrides, state, reason)
     summary = read_json(run.summary)
-    esrs = tuple(submodel["ESR"] for submodel in summary["submodels"])
-    return Job(number, overrides, state, reason, summary["reused_from"], esrs)
+    headline = metrics_of(summary)[0]
+    figures = tuple(submodel[headline.name] for submodel in summary["submodels"])
+    return Job(number, overrides, state, reason, summary["reused_from"], headline, figures)
+
+
+def unfinished(root: Path) -> list[Job]:
+    """The jobs that somebody must still do."""
+    sweep = SweepLayout(root)
+    # Other processes that work on the same search have jobs of their own
+    others = (RUNNING, MISSING) if is_search(sweep) else (RUNNING,)
+    return [job for job in read_jobs(sweep) if job.state != DONE and job.state not in others]
 
 
 def job_table(jobs: Sequence[Job]) -> str:
     """A line for each job with the overrides in which they differ, the failures, and how many are what."""
     common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
-    rows = [("job", "state", "ESR", "overrides")]
+    names = dict.fromkeys(job.headline.name for job in jobs if job.headline is not None)
+    rows = [("job", "state", "/".join(names) or "figure", "overrides")]
     for job in jobs:
         own = " ".join(override for override in job.overrides if override not in common)
-        rows.append((str(job.number), _state(job), _esrs(job), own))
+        rows.append((str(job.number), _state(job), _figures(job), own))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * w for w in widths))
@@ -137,5 +149,5 @@ def _state(job: Job) -> str:
     return f"{job.state} (as {Path(job.reused_from).name})" if job.reused_from else job.state
 
 
-def _esrs(job: Job) -> str:
-    return " ".join("-" if esr is None else f"{esr:.4f}" for esr in job.esrs)
+def _figures(job: Job) -> str:
+    return " ".join("-" if figure is None else f"{figure:.4f}" for figure in job.figures)

@@ -22,6 +22,8 @@ from omegaconf import DictConfig, OmegaConf
 from namexp.errors import UserError
 from namexp.runs.files import read_json, write_json, write_text
 from namexp.runs.locks import locked, try_lock
+from namexp.runs.states import is_done
+from namexp.schema.metric import VAL_LOSS, Metric
 from namexp.sweeps.directory import SweepLayout, read_record
 from namexp.sweeps.space import as_overrides, split_space
 
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
     from optuna import Study
 
 log = logging.getLogger(__name__)
-
-OBJECTIVES = ("ESR", "MRSTFT", "MSE", "val_loss")
 
 
 class _Claim(NamedTuple):
@@ -50,8 +50,9 @@ class Search:
         *,
         trials: int,
         at_once: int,
-        objective: str,
+        objective: str | None,
         seed: int,
+        metrics: Sequence[Metric],
     ) -> None:
         """Take the settings.
 
@@ -60,25 +61,26 @@ class Search:
             overrides: what is searched, and what is fixed.
             trials: so many in all.
             at_once: trials that the launcher gets together.
-            objective: a metric of summary.json, averaged over submodels; the less the better.
+            objective: a metric of summary.json, averaged over submodels; None: the headline.
             seed: of the sampler.
+            metrics: of what is learned, the headline first.
 
         Raises:
             UserError: Optuna is not installed, or a setting makes no sense.
         """
-        if objective not in OBJECTIVES:
-            raise UserError(
-                f"hydra.sweeper.objective (= {objective}) must be one of {', '.join(OBJECTIVES)}."
-            )
+        known = {metric.name: metric for metric in (*metrics, VAL_LOSS)}
+        if objective is not None and objective not in known:
+            raise UserError(f"hydra.sweeper.objective (= {objective}) must be one of {', '.join(known)}.")
         for name, value in (("trials", trials), ("at_once", at_once)):
             if not isinstance(value, int) or value < 1:
                 raise UserError(f"hydra.sweeper.{name} (= {value}) must be a whole number of at least 1.")
         self._config = config
         self._sweep = SweepLayout(Path(config.hydra.sweep.dir))
-        self._trials, self._at_once, self._objective = trials, at_once, objective
+        self._trials, self._at_once = trials, at_once
+        self._objective = metrics[0] if objective is None else known[objective]
         self._fixed, self._space = split_space(overrides)
         self._seed = seed
-        self._study = _open_study(self._sweep.root)
+        self._study = _open_study(self._sweep.root, self._objective)
 
     def run(self, launcher: Launcher) -> list[Any]:
         """Work until there are enough trials."""
@@ -160,9 +162,9 @@ class Search:
     def _value(self, number: int) -> float | None:
         """The objective of a job that is done; None of one that failed."""
         run = self._sweep.run(number)
-        if not run.status.exists() or read_json(run.status).get("state") != "done":
+        if not is_done(run):
             return None
-        values = [submodel[self._objective] for submodel in read_json(run.summary)["submodels"]]
+        values = [submodel[self._objective.name] for submodel in read_json(run.summary)["submodels"]]
         if any(value is None or not math.isfinite(value) for value in values):
             return None
         return statistics.fmean(values)
@@ -172,10 +174,11 @@ class Search:
 
         done = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if done:
-            best = min(done, key=lambda trial: math.inf if trial.value is None else trial.value)
+            objective = self._objective
+            best = min(done, key=lambda t: math.inf if t.value is None else objective.cost(t.value))
             log.info(
                 "best of %d: job %d, %s %.5g with %s",
-                len(done), best.number, self._objective, best.value, " ".join(as_overrides(best.params)),
+                len(done), best.number, objective.name, best.value, " ".join(as_overrides(best.params)),
             )  # fmt: skip
 
 
@@ -185,7 +188,7 @@ def _mixed(seed: int, number: int) -> int:
     return int.from_bytes(digest[:4], "big")
 
 
-def _open_study(root: Path) -> Study:
+def _open_study(root: Path, objective: Metric) -> Study:
     try:
         import optuna
         from optuna.storages import JournalStorage
@@ -200,5 +203,5 @@ def _open_study(root: Path) -> Study:
         storage=storage,
         study_name="namexp",
         load_if_exists=True,
-        direction="minimize",
+        direction="minimize" if objective.better == "lower" else "maximize",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,22 +55,30 @@ class SharedTrainings:
         write_json(self._root / f"{training_id}.json", {"run": Path(where).as_posix()})
 
 
-def adopt(source: RunLayout, run: RunLayout) -> str:
+def adopt(source: RunLayout, run: RunLayout, *, leaves: Sequence[str], products: Sequence[str]) -> str:
     """Give ``run`` all that the training of ``source`` left.
 
     Checkpoints are never written in place, so both directories may share them; each keeps working
     without the other.
 
+    Args:
+        source: whose training is taken over.
+        run: what was there of another training goes.
+        leaves: patterns of what a fit leaves besides checkpoints and metrics.
+        products: what is made of it.
+
     Returns:
         Where it comes from, relative to ``run``.
     """
-    run.discard_training()
+    run.discard_training([*leaves, *products])
     run.root.mkdir(parents=True, exist_ok=True)
-    for path in (source.packed_best, source.metrics):
-        if path.exists():
-            shutil.copyfile(path, run.root / path.relative_to(source.root))
+    left = source.matching(leaves)
+    tables = [path for path in (*left, source.metrics) if path.suffix != ".ckpt" and path.exists()]
+    for path in tables:
+        shutil.copyfile(path, run.root / path.relative_to(source.root))
     # the trainer's last state comes last: with it the training counts as done
-    for path in reversed(source.stored_checkpoints()):
+    checkpoints = [*source.trainer_checkpoints(), *(path for path in left if path.suffix == ".ckpt")]
+    for path in reversed(checkpoints):
         _link(path, run.root / path.relative_to(source.root))
     return Path(os.path.relpath(source.root.resolve(), run.root.resolve())).as_posix()
 

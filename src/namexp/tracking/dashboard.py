@@ -10,7 +10,9 @@ from typing import Any
 from namexp.errors import UserError, one_line
 from namexp.runs.files import read_json
 from namexp.runs.layout import RunLayout
-from namexp.sweeps.job import logged_as
+from namexp.runs.summaries import BEFORE, metrics_of
+from namexp.schema.metric import VAL_LOSS, Metric
+from namexp.sweeps.origin import logged_as
 from namexp.tracking import keys
 
 try:
@@ -35,12 +37,16 @@ class Runs:
         entity: that the project belongs to; None: not known.
         group: of the runs; None for all of the project.
         suffixes: of their submodels' metrics, from small to large.
+        metrics: of their validations, the headline first.
+        costs: whether it is known what the submodels cost.
     """
 
     project: str | None
     entity: str | None
     group: str | None
     suffixes: tuple[str, ...]
+    metrics: tuple[Metric, ...] = BEFORE
+    costs: bool = True
 
 
 def packed_suffixes(submodels: int) -> tuple[str, ...]:
@@ -65,9 +71,19 @@ def runs_in(folder: Path) -> Runs:
             "--submodels instead."
         )
     (name,) = names
-    entries = [entry for run in runs for entry in read_json(RunLayout(run).summary)["submodels"]]
-    suffixes = dict.fromkeys(entry["metric_suffix"] for entry in entries)
-    return Runs(name.project, name.entity, name.group, tuple(suffixes))
+    summaries = [read_json(RunLayout(run).summary) for run in runs]
+    metrics = {metrics_of(summary) for summary in summaries}
+    if len(metrics) > 1:
+        raise UserError(f"{folder}: its runs learned different things, which have different metrics.")
+    entries = [entry for summary in summaries for entry in summary["submodels"]]
+    return Runs(
+        name.project,
+        name.entity,
+        name.group,
+        tuple(dict.fromkeys(entry["metric_suffix"] for entry in entries)),
+        metrics.pop(),
+        costs=any(keys.MACS_PER_SAMPLE in entry for entry in entries),
+    )
 
 
 def _jobs(folder: Path) -> list[Path]:
@@ -75,7 +91,15 @@ def _jobs(folder: Path) -> list[Path]:
     return sorted(jobs, key=lambda path: (len(path.name), path.name))  # 2 comes before 10
 
 
-def build_workspace(*, entity: str, project: str, group: str | None, suffixes: Sequence[str]) -> ws.Workspace:
+def build_workspace(
+    *,
+    entity: str,
+    project: str,
+    group: str | None,
+    suffixes: Sequence[str],
+    metrics: Sequence[Metric] = BEFORE,
+    costs: bool = True,
+) -> ws.Workspace:
     """The dashboard, not saved yet: neither network nor account is needed.
 
     Args:
@@ -83,15 +107,18 @@ def build_workspace(*, entity: str, project: str, group: str | None, suffixes: S
         project: where the runs are.
         group: of the runs; None for all of the project.
         suffixes: of their submodels' metrics, from small to large.
+        metrics: of their validations, the headline first.
+        costs: whether there is a chart of the headline over what a submodel costs.
     """
     filters = [] if group is None else [ws.Metric("Group") == group]
-    columns = [f"summary:{keys.exported('ESR', s)}" for s in suffixes]
-    columns += [f"summary:{keys.model_fact(keys.MACS_PER_SAMPLE, s)}" for s in suffixes]
+    columns = [f"summary:{keys.exported(metrics[0].name, s)}" for s in suffixes]
+    if costs:
+        columns += [f"summary:{keys.model_fact(keys.MACS_PER_SAMPLE, s)}" for s in suffixes]
     return ws.Workspace(
         entity=entity,
         project=project,
         name=f"namexp {group or project}",
-        sections=list(_sections(suffixes)),
+        sections=list(_sections(suffixes, metrics, costs=costs)),
         settings=ws.WorkspaceSettings(x_axis=keys.STEP, max_runs=MAX_RUNS),
         runset_settings=ws.RunsetSettings(filters=filters, pinned_columns=columns),
     )
@@ -127,11 +154,14 @@ def save(workspace: ws.Workspace) -> str:
 # --- sections -------------------------------------------------------------------------------------
 
 
-def _sections(suffixes: Sequence[str]) -> Iterator[ws.Section]:
-    columns = min(SUBMODELS_IN_A_ROW, max(1, len(suffixes)))
-    yield _section("Quality and cost", list(_pareto(suffixes)), columns, opened=True)
-    for name in ("ESR", "val_loss", "MRSTFT"):
-        yield _section(name, _developments(name, suffixes), columns, opened=name == "ESR")
+def _sections(suffixes: Sequence[str], metrics: Sequence[Metric], *, costs: bool) -> Iterator[ws.Section]:
+    columns, headline = min(SUBMODELS_IN_A_ROW, max(1, len(suffixes))), metrics[0]
+    if costs:
+        yield _section("Quality and cost", list(_pareto(suffixes, headline)), columns, opened=True)
+    others = [metric for metric in metrics[1:] if metric.tabled]
+    for metric in (headline, _like(headline), *others):
+        panels = _developments(metric, suffixes)
+        yield _section(metric.name, panels, columns, opened=metric is headline)
     training = [(keys.TRAIN_LOSS, True), (keys.LEARNING_RATE, False), (keys.GRADIENT_NORM, True)]
     yield _section("Training", [_line(k, [k], log=log) for k, log in training], 3, opened=True)
     yield _section("Sound", list(_sound(suffixes)), columns)
@@ -139,32 +169,38 @@ def _sections(suffixes: Sequence[str]) -> Iterator[ws.Section]:
     yield _section("Runs compared", [wr.RunComparer(diff_only="split")], 1)
 
 
+def _like(headline: Metric) -> Metric:
+    """val_loss, drawn as the headline is: it is one of the metrics, or near to one."""
+    return VAL_LOSS._replace(scale=headline.scale)
+
+
 def _section(name: str, panels: list[Any], columns: int, *, opened: bool = False) -> ws.Section:
     layout = ws.SectionLayoutSettings(columns=columns, rows=-(-len(panels) // columns))
     return ws.Section(name=name, panels=panels, is_open=opened, layout_settings=layout)
 
 
-def _pareto(suffixes: Sequence[str]) -> Iterator[Any]:
+def _pareto(suffixes: Sequence[str], headline: Metric) -> Iterator[Any]:
     # all submodels of all runs are rows of one table; in the other charts a point is a run
+    name = headline.name
     yield wr.CustomChart(
         query={"summaryTable": {"tableKey": keys.SUBMODELS}},
         chart_name=SCATTER,
-        chart_fields={"x": keys.MACS_PER_SAMPLE, "y": "ESR"},
-        chart_strings={"title": "ESR against MACs per sample, every submodel"},
+        chart_fields={"x": keys.MACS_PER_SAMPLE, "y": name},
+        chart_strings={"title": f"{name} against MACs per sample, every submodel"},
     )
     for suffix in suffixes:
         yield wr.ScatterPlot(
-            title=f"ESR against MACs per sample {_shown(suffix)}",
+            title=f"{name} against MACs per sample {_shown(suffix)}",
             x=wr.SummaryMetric(keys.model_fact(keys.MACS_PER_SAMPLE, suffix)),
-            y=wr.SummaryMetric(keys.exported("ESR", suffix)),
-            log_y=True,
+            y=wr.SummaryMetric(keys.exported(name, suffix)),
+            log_y=headline.scale == "ratio",
         )
 
 
-def _developments(name: str, suffixes: Sequence[str]) -> list[Any]:
-    together = [keys.metric(name, suffix) for suffix in suffixes]
-    panels = [_line(f"{name}, every submodel", together, log=True)] if len(together) > 1 else []
-    return panels + [_line(key, [key], log=True) for key in together]
+def _developments(metric: Metric, suffixes: Sequence[str]) -> list[Any]:
+    together, log = [keys.metric(metric.name, suffix) for suffix in suffixes], metric.scale == "ratio"
+    panels = [_line(f"{metric.name}, every submodel", together, log=log)] if len(together) > 1 else []
+    return panels + [_line(key, [key], log=log) for key in together]
 
 
 def _line(title: str, metrics: Sequence[str], *, log: bool) -> Any:

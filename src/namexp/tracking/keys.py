@@ -7,7 +7,6 @@ WaveNet.
 from __future__ import annotations
 
 STEP = "trainer/global_step"  # the one axis of everything
-METRICS = ("val_loss", "ESR", "MSE", "MRSTFT")  # of a validation; the lowest value counts
 TRAIN_LOSS = "train/loss"
 LEARNING_RATE = "train/lr"
 GRADIENT_NORM = "train/grad_norm"
@@ -16,15 +15,10 @@ AUDIO_INPUT = "audio/input"
 AUDIO_TARGET = "audio/target"
 COMPARISON = "pictures/comparison"
 SUBMODELS = "submodels"  # the table of the end
-SUBMODEL_COLUMNS = (
-    "name", "channels", "parameters", "macs_per_sample", "ESR", "MRSTFT", "MSE", "val_loss",
-    "best_epoch", "max_value",
-)  # fmt: skip
 
 PARAMETERS = "parameters"
 MACS_PER_SAMPLE = "macs_per_sample"
 MAX_VALUE = "max_value"
-RECEPTIVE_FIELD = "model/receptive_field"
 
 
 def metric(name: str, suffix: str) -> str:

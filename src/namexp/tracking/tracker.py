@@ -12,6 +12,7 @@ import numpy as np
 
 from namexp.audio.wav import Samples
 from namexp.runs.layout import RunLayout
+from namexp.schema.metric import Metric
 from namexp.tracking.metrics_logger import MetricsLogger
 
 
@@ -33,7 +34,8 @@ class RunDescription:
         group: shared by the jobs of a sweep; None for a single run.
         tags: to find it by.
         config: the resolved config and facts about model and data: plain values.
-        suffixes: of the submodels' metrics.
+        metrics: of a validation.
+        suffixes: of the rows' metrics.
         summary: facts that panels may plot, by key.
     """
 
@@ -42,6 +44,7 @@ class RunDescription:
     group: str | None
     tags: tuple[str, ...]
     config: Mapping[str, Any]
+    metrics: tuple[Metric, ...]
     suffixes: tuple[str, ...]
     summary: Mapping[str, float]
 

@@ -51,7 +51,7 @@ class WandbTracker(Tracker):
             ) from None
         write_text(about.layout.wandb_id, f"{self.run.id}\n")
         self._announce()
-        self._define_axes(about.suffixes)
+        self._define_axes(about)
         self.summarise(about.summary)
 
     def _start(self, config: LoggerConfig, about: RunDescription, run_id: str | None) -> Any:
@@ -82,14 +82,15 @@ class WandbTracker(Tracker):
         where = f"offline, upload it with: wandb sync {folder}" if self.run.offline else self.run.url
         log.info("W&B run: %s", where)
 
-    def _define_axes(self, suffixes: Sequence[str]) -> None:
+    def _define_axes(self, about: RunDescription) -> None:
         run = self.run
         run.define_metric(keys.STEP, hidden=True)
         run.define_metric("*", step_metric=keys.STEP)
         # By their full names: offline, W&B 0.31 summarises nothing that a pattern names.
-        for name in keys.METRICS:
-            for suffix in dict.fromkeys(["", *suffixes]):
-                run.define_metric(keys.metric(name, suffix), step_metric=keys.STEP, summary="min")
+        for metric in about.metrics:
+            best = "min" if metric.better == "lower" else "max"
+            for suffix in dict.fromkeys(["", *about.suffixes]):
+                run.define_metric(keys.metric(metric.name, suffix), step_metric=keys.STEP, summary=best)
 
     def _metrics(self, values: Mapping[str, float], step: int) -> None:
         # one NaN would be the minimum for ever; metrics.csv has it

@@ -8,9 +8,9 @@ import pytest
 from namexp.architectures.parsing import parse_wavenet
 from namexp.architectures.wavenet import FILM_SITES, FilmSpec, LayerArraySpec, WaveNetSpec
 from namexp.errors import UserError
-from namexp.schema.experiment import ExperimentConfig
+from namexp.tasks.capture.config.whole import CaptureConfig
 
-Parse = Callable[..., ExperimentConfig]
+Parse = Callable[..., CaptureConfig]
 
 
 def array(**changes: Any) -> dict[str, Any]:

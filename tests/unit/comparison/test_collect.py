@@ -30,7 +30,7 @@ def test_everything_a_run_says_is_read(tmp_path: Path) -> None:
         "optimizer.lr=0.002",
         "seed=7",
     )
-    assert [(s.name, s.channels, s.esr, s.macs, s.best_epoch) for s in run.submodels] == [
+    assert [(s.name, s.channels, s.figures.get("ESR"), s.macs, s.best_epoch) for s in run.submodels] == [
         ("channels_2", "2", 0.5, 144.0, 4),
         ("channels_5", "5", 0.25, 900.0, 4),
     ]
@@ -102,7 +102,7 @@ def test_a_damaged_file_is_named_and_the_rest_is_read(tmp_path: Path, name: str,
         assert [d.split(":")[0] for d in run.damages] == [Path(name).name]
         assert "\n" not in run.damages[0]
     if name != "summary.json":
-        assert run.submodels[1].esr == 0.25
+        assert run.submodels[1].figures["ESR"] == 0.25
     if name == "status.json":
         assert run.state == "unknown"
     if name == "config.yaml":
@@ -118,7 +118,7 @@ def test_values_of_the_wrong_type_are_none(tmp_path: Path) -> None:
     (run,) = collect([tmp_path])
     assert (run.seconds_training, run.receptive_field) == (None, None)
     assert run.seed == 4, "config.yaml has it too"
-    assert [(s.name, s.esr, s.macs) for s in run.submodels] == [("submodel 1", None, None)]
+    assert [(s.name, s.figures.get("ESR"), s.macs) for s in run.submodels] == [("submodel 1", None, None)]
 
 
 def test_a_line_cut_off_in_metrics_does_not_matter(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import shlex
 from pathlib import Path
 
 from namexp.comparison.collect import collect
-from namexp.comparison.records import MISSING, Run
+from namexp.comparison.records import Run
 from namexp.comparison.settings import command, differences
+from namexp.runs.states import MISSING
 from tests.synthetic_runs import write_run
 
 

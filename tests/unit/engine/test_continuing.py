@@ -15,11 +15,14 @@ from namexp.errors import UserError
 from namexp.runs.files import write_json
 from namexp.runs.layout import RunLayout
 from namexp.schema.experiment import resolved_config
+from namexp.tasks.capture.config.whole import CaptureConfig
 
 
 def _config(*overrides: str) -> dict[str, Any]:
     with initialize_config_dir(conf_dir(), version_base="1.3"):
-        return resolved_config(compose("train", ["trainer.max_epochs=7", "trainer.max_steps=50", *overrides]))
+        return resolved_config(
+            compose("train", ["trainer.max_epochs=7", "trainer.max_steps=50", *overrides]), CaptureConfig
+        )
 
 
 def _run(root: Path, state: str = "done") -> RunLayout:
@@ -43,16 +46,16 @@ def _run(root: Path, state: str = "done") -> RunLayout:
     ],
 )
 def test_less_is_done_and_more_is_not(tmp_path: Path, asked: list[str], done: bool) -> None:
-    assert is_as_asked(_run(tmp_path), _config(*asked)) is done
+    assert is_as_asked(_run(tmp_path), _config(*asked), CaptureConfig) is done
 
 
 @pytest.mark.parametrize("state", ["running", "failed", "interrupted"])
 def test_what_has_not_ended_well_is_not_done(tmp_path: Path, state: str) -> None:
-    assert is_as_asked(_run(tmp_path, state), _config()) is False
+    assert is_as_asked(_run(tmp_path, state), _config(), CaptureConfig) is False
 
 
 def test_nothing_begun_is_not_done(tmp_path: Path) -> None:
-    assert is_as_asked(RunLayout(tmp_path), _config()) is False
+    assert is_as_asked(RunLayout(tmp_path), _config(), CaptureConfig) is False
 
 
 @pytest.mark.parametrize(
@@ -61,4 +64,4 @@ def test_nothing_begun_is_not_done(tmp_path: Path) -> None:
 )
 def test_another_training_is_refused_by_name(tmp_path: Path, asked: str, place: str) -> None:
     with pytest.raises(UserError, match=rf"holds another training \(they differ in {place}\)"):
-        is_as_asked(_run(tmp_path), _config(asked))
+        is_as_asked(_run(tmp_path), _config(asked), CaptureConfig)

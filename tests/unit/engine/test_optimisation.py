@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 import torch
 
+from namexp.engine.module import Optimisation
 from namexp.engine.optimisation import build_optimizer, check_optimisation
 from namexp.errors import UserError
 from namexp.models.wavenet import SlimmableWaveNet
 from namexp.schema.optimisation import OptimizerConfig, SchedulerConfig
 from namexp.tasks.capture.config.loss import LossConfig
 from namexp.tasks.capture.data.windows import Batch
-from namexp.tasks.capture.module import CaptureTask
+from namexp.tasks.capture.module import CaptureModule
 from tests.architectures import SLIMMABLE
 
 ADAM = OptimizerConfig("Adam", 0.01, 0.0, None)
@@ -61,15 +62,12 @@ def test_the_step_is_fused_where_torch_can(
     assert optimizer.param_groups[0]["fused"] is expected
 
 
-def test_boosting_holds_the_smaller_widths_through_real_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_boosting_holds_the_smaller_widths_through_real_steps() -> None:
     # Lightning computes the gradients inside the optimiser's step: the width must be drawn before.
     net = SlimmableWaveNet(SLIMMABLE, boosting=True, seed=0).train()
-    task = CaptureTask(net, loss=MSE, optimizer=ADAM, scheduler=CONSTANT)
+    task = CaptureModule(net, Optimisation(ADAM, CONSTANT), loss=MSE)
     optimizer = task.configure_optimizers()
     batch = Batch(torch.randn(2, 130), torch.randn(2, 100))
-    step = 0
-    monkeypatch.setattr(CaptureTask, "global_step", property(lambda _: step))
-    monkeypatch.setattr(CaptureTask, "_row_is_due", False)
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
@@ -79,6 +77,7 @@ def test_boosting_holds_the_smaller_widths_through_real_steps(monkeypatch: pytes
 
     drawn = []
     for step in range(12):
+        task.updates = step
         before = [net.slimmed(i).export_weights() for i in range(3)]
         task.optimizer_step(0, step, optimizer, closure)
         drawn.append(net._drawn)

@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 import torch
 
-from namexp.engine.processes import Placed, backend_of, check_processes, ddp_arguments, has_idle_parameters
+from namexp.engine.module import Optimisation
+from namexp.engine.processes import Placed, backend_of, check_processes, ddp_arguments
 from namexp.errors import UserError
 from namexp.ranks.place import ALONE, Place
-from namexp.schema.experiment import ExperimentConfig, parse_experiment
+from namexp.tasks.capture.config.whole import CaptureConfig
+from namexp.tasks.capture.module import CaptureModule
 from namexp.tasks.capture.networks import build_network
+from namexp.tasks.known import parse_experiment
 
-Parse = Callable[..., ExperimentConfig]
+Parse = Callable[..., CaptureConfig]
 PLACE = Place(rank=3, world_size=4, local_rank=1, address="first", port=99)
 
 
@@ -23,6 +26,11 @@ PLACE = Place(rank=3, world_size=4, local_rank=1, address="first", port=99)
 def _not_launched(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RANK", "WORLD_SIZE", "SLURM_PROCID"):
         monkeypatch.delenv(name, raising=False)
+
+
+def _module(config: CaptureConfig) -> CaptureModule:
+    network = build_network(config.plan, seed=0)
+    return CaptureModule(network, Optimisation(config.optimizer, config.scheduler), loss=config.loss)
 
 
 @pytest.mark.parametrize(
@@ -36,8 +44,8 @@ def _not_launched(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=" ".join,
 )
 def test_idle_parameters_are_those_without_a_gradient(experiment_config: Parse, overrides: list[str]) -> None:
-    plan = experiment_config(*overrides).plan
-    network = build_network(plan, seed=0)
+    module = _module(experiment_config(*overrides))
+    network = module.network
     R = network.receptive_field
     assert R is not None
     for step in range(6):  # a slimmable network draws a width in each
@@ -45,18 +53,18 @@ def test_idle_parameters_are_those_without_a_gradient(experiment_config: Parse, 
         network.zero_grad()
         network(torch.randn(2, R + 5)).pow(2).sum().backward()
         idle = [name for name, p in network.named_parameters() if p.grad is None]
-        assert bool(idle) == has_idle_parameters(network)
+        assert bool(idle) == module.idle_parameters()
 
 
 def test_the_question_leaves_no_gradients(experiment_config: Parse) -> None:
-    network = build_network(experiment_config("model=packed_wavenet_small").plan, seed=0)
-    has_idle_parameters(network)
-    assert all(p.grad is None for p in network.parameters())
+    module = _module(experiment_config("model=packed_wavenet_small"))
+    module.idle_parameters()
+    assert all(p.grad is None for p in module.parameters())
 
 
 def test_alone_lightning_gets_no_strategy(experiment_config: Parse) -> None:
     config = experiment_config()
-    assert ddp_arguments(ALONE, config.trainer, build_network(config.plan, seed=0)) == {"devices": 1}
+    assert ddp_arguments(ALONE, config.trainer, _module(config)) == {"devices": 1}
 
 
 def test_lightning_is_told_the_place() -> None:

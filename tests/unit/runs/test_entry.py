@@ -87,7 +87,10 @@ def test_interrupted(run: RunLayout) -> None:
 
 
 def _refused(run: RunLayout, message: str) -> None:
-    with pytest.raises(UserError, match=re.escape(f"{run.root}: {message}")), entered(run):
+    with (
+        pytest.raises(UserError, match=re.escape(f"{run.root}: {message}")),
+        entered(run, products=["model.nam"]),
+    ):
         pytest.fail("entered")
 
 
@@ -135,11 +138,11 @@ def test_the_lock_is_let_go_after_a_failure(run: RunLayout) -> None:
     assert _status(run)["state"] == "done"
 
 
-@pytest.mark.parametrize("result", ["last_checkpoint", "nam"])
+@pytest.mark.parametrize("result", ["checkpoints/last.ckpt", "model.nam"])
 @pytest.mark.parametrize("state", ["done", "failed", None])
 def test_a_run_with_results_is_refused(run: RunLayout, result: str, state: str | None) -> None:
-    path = getattr(run, result)
-    path.parent.mkdir(parents=True)
+    path = run.root / result
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("precious")
     if state:
         write_json(run.status, {"state": state})

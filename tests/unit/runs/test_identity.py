@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
 from collections.abc import Iterator
 from typing import Any
@@ -11,9 +12,13 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from namexp.conf_dir import conf_dir
-from namexp.runs.identity import NEUTRAL, training_id
+from namexp.runs import identity
+from namexp.runs.identity import JOINED, seedless_id
 from namexp.schema.experiment import resolved_config
+from namexp.tasks.capture.config.whole import CaptureConfig
 
+NEUTRAL = CaptureConfig.outside_identity()
+training_id = functools.partial(identity.training_id, ignored=NEUTRAL)
 AUDIO = {"input": ["aa", "bb"], "target": ["cc", "dd"]}
 
 # Said here once more: whoever calls another setting neutral should have to say it twice.
@@ -37,7 +42,7 @@ CASES = {
 
 def _resolved(*overrides: str) -> dict[str, Any]:
     with initialize_config_dir(conf_dir(), version_base="1.3"):
-        return resolved_config(compose("train", list(overrides)))
+        return resolved_config(compose("train", list(overrides)), CaptureConfig)
 
 
 def _leaves(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -77,16 +82,16 @@ def _flipped(config: dict[str, Any], path: tuple[Any, ...]) -> dict[str, Any]:
 @pytest.mark.parametrize("overrides", CASES.values(), ids=CASES)
 def test_every_setting_counts_except_the_neutral_ones(overrides: tuple[str, ...]) -> None:
     config = _resolved(*overrides)
-    identity = training_id(config, AUDIO)
+    own = training_id(config, AUDIO)
     paths = list(_leaves(config))
     assert len(paths) > 60
-    unchanged = {path for path in paths if training_id(_flipped(config, path), AUDIO) == identity}
+    unchanged = {path for path in paths if training_id(_flipped(config, path), AUDIO) == own}
     expected = {".".join(map(str, path)) for path in paths} & NEUTRAL_LEAVES
     assert {".".join(map(str, path)) for path in unchanged} == expected
     assert len(expected) >= 20
 
 
-def test_the_neutral_ones_are_those_of_the_module() -> None:
+def test_the_neutral_ones_are_those_that_are_declared() -> None:
     plain = {".".join(part for part in leaf.split(".") if not part.isdigit()) for leaf in NEUTRAL_LEAVES}
     assert all(any(f"{leaf}.".startswith(f"{name}.") for name in NEUTRAL) for leaf in plain)
     assert all(any(f"{leaf}.".startswith(f"{name}.") for leaf in plain) for name in NEUTRAL)
@@ -109,9 +114,9 @@ def test_the_names_of_files_do_not_count_but_the_ranges_of_pairs_do() -> None:
     def pairs(first: str, **more: Any) -> dict[str, Any]:
         return {"data": {"pairs": [{"input": first, "target": "b.wav", **more}], "ny": 8192}}
 
-    identity = training_id(pairs("/here/a.wav"), AUDIO)
-    assert training_id(pairs("/there/other.wav"), AUDIO) == identity
-    assert training_id(pairs("/here/a.wav", delay=1), AUDIO) != identity
+    own = training_id(pairs("/here/a.wav"), AUDIO)
+    assert training_id(pairs("/there/other.wav"), AUDIO) == own
+    assert training_id(pairs("/here/a.wav", delay=1), AUDIO) != own
 
 
 def test_the_order_of_keys_does_not_count() -> None:
@@ -127,5 +132,23 @@ def test_a_setting_of_the_same_name_elsewhere_counts() -> None:
 def test_sixteen_hex_digits_that_stay_the_same_for_ever() -> None:
     # another recipe would part old runs from new
     text = b'{"audio": {"input": ["aa"]}, "config": {"seed": 0}}'
-    identity = training_id({"seed": 0, "export": {"x": 1}}, {"input": ["aa"]})
-    assert identity == hashlib.sha256(text).hexdigest()[:16]
+    own = training_id({"seed": 0, "export": {"x": 1}}, {"input": ["aa"]})
+    assert own == hashlib.sha256(text).hexdigest()[:16]
+
+
+def test_what_joined_later_counts_only_once_it_is_used() -> None:
+    config = _resolved()
+    for place, before in JOINED.items():
+        group, name = place.split(".")
+        assert config[group][name] == before, "the default leaves everything as it was"
+        without = {**config, group: {key: value for key, value in config[group].items() if key != name}}
+        assert training_id(without, AUDIO) == training_id(config, AUDIO)
+        assert training_id(_flipped(config, (group, name)), AUDIO) != training_id(config, AUDIO)
+
+
+def test_without_the_seed_only_the_seed_does_not_count() -> None:
+    one, other = _resolved("seed=1"), _resolved("seed=2")
+    assert training_id(one, AUDIO) != training_id(other, AUDIO)
+    seedless = functools.partial(seedless_id, ignored=NEUTRAL)
+    assert seedless(one, AUDIO) == seedless(other, AUDIO)
+    assert seedless(one, AUDIO) != seedless(_resolved("seed=1", "optimizer.lr=0.5"), AUDIO)

@@ -11,14 +11,16 @@ from hydra import compose, initialize_config_dir
 from namexp.conf_dir import conf_dir
 from namexp.errors import UserError
 from namexp.runs.identity import difference
-from namexp.schema.experiment import parse_experiment, resolved_config
+from namexp.schema.experiment import resolved_config
 from namexp.schema.resuming import continued_config, resume_argument, stored_config
+from namexp.tasks.capture.config.whole import CaptureConfig
+from namexp.tasks.known import parse_experiment
 
 
 def _continued(first: list[str], then: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     with initialize_config_dir(conf_dir(), version_base="1.3"):
-        stored = resolved_config(compose("train", first))
-        config = continued_config(stored, compose("train", then), then)
+        stored = resolved_config(compose("train", first), CaptureConfig)
+        config = continued_config(stored, compose("train", then), then, CaptureConfig)
     parse_experiment(config)
     return stored, config
 
@@ -73,10 +75,10 @@ def test_another_device_leaves_the_length_alone() -> None:
 def test_a_run_from_before_there_were_graphs_goes_on_with_them() -> None:
     with initialize_config_dir(conf_dir(), version_base="1.3"):
         composed = compose("train", ["trainer.cuda_graph=false"])
-    stored = resolved_config(composed)
+    stored = resolved_config(composed, CaptureConfig)
     del stored["trainer"]["cuda_graph"]
-    assert parse_experiment(continued_config(stored, composed, [])).trainer.graphs
-    said = continued_config(stored, composed, ["trainer.cuda_graph=false"])
+    assert parse_experiment(continued_config(stored, composed, [], CaptureConfig)).trainer.graphs
+    said = continued_config(stored, composed, ["trainer.cuda_graph=false"], CaptureConfig)
     assert not parse_experiment(said).trainer.graphs
 
 

@@ -37,7 +37,7 @@ def test_every_state(sweep: SweepLayout) -> None:
     with entered(sweep.run(4)):
         jobs = read_jobs(sweep)
     assert [job.state for job in jobs] == ["done", "failed", "interrupted", "cut off", "running", "missing"]
-    assert jobs[0].esrs == (0.25, None)
+    assert jobs[0].figures == (0.25, None)
     assert job_table(jobs).splitlines() == [
         "job  state        ESR       overrides",
         "---  -----------  --------  ---------",
@@ -50,6 +50,18 @@ def test_every_state(sweep: SweepLayout) -> None:
         "job 1 failed: UserError: nothing to hear",
         "job 3 cut off: its process ended without a word",
         "1 done, 1 running, 1 failed, 1 interrupted, 1 cut off, 1 missing",
+    ]
+
+
+def test_the_headline_of_a_run_is_what_its_summary_says(sweep: SweepLayout) -> None:
+    _status(sweep, 0, "done")
+    metrics = [{"name": "LL", "better": "higher", "scale": "plain"}, {"name": "ESR"}]
+    entry = {"ESR": 0.25, "LL": -1.5}
+    write_json(sweep.run(0).summary, {"reused_from": None, "metrics": metrics, "submodels": [entry]})
+    assert job_table(read_jobs(sweep)).splitlines()[:3] == [
+        "job  state    LL       overrides",
+        "---  -------  -------  ---------",
+        "0    done     -1.5000  seed=0",
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from namexp.runs.layout import RunLayout
 from namexp.sweeps.sharing import SharedTrainings, adopt
+from namexp.tasks.capture.layout import LEAVES, NAM, CaptureLayout
 
 HOLDER = """
 import sys, time
@@ -28,8 +30,11 @@ with SharedTrainings(root).turn("abc", RunLayout(root / "0")) as source:
 """
 
 
-def _trained(root: Path, number: int) -> RunLayout:
-    run = RunLayout(root / str(number))
+_adopt = functools.partial(adopt, leaves=LEAVES, products=(NAM,))
+
+
+def _trained(root: Path, number: int) -> CaptureLayout:
+    run = CaptureLayout(root / str(number))
     run.checkpoints.mkdir(parents=True)
     run.last_checkpoint.write_bytes(b"last")
     run.best_checkpoint.write_bytes(b"best")
@@ -114,10 +119,10 @@ def test_a_dead_ones_lock_is_taken_over(tmp_path: Path) -> None:
 
 
 def test_what_is_adopted_stands_on_its_own(tmp_path: Path) -> None:
-    source, run = _trained(tmp_path, 0), RunLayout(tmp_path / "1")
+    source, run = _trained(tmp_path, 0), CaptureLayout(tmp_path / "1")
     run.root.mkdir()
     run.packed_best_submodel(5).write_bytes(b"of an earlier attempt")
-    assert adopt(source, run) == "../0"
+    assert _adopt(source, run) == "../0"
     assert run.last_checkpoint.read_bytes() == b"last"
     assert run.best_checkpoint.read_bytes() == b"best"
     assert not run.packed_best_submodel(5).exists()
@@ -138,5 +143,5 @@ def test_where_links_are_not_possible_files_are_copied(
 
     monkeypatch.setattr(os, "link", refuse)
     run = RunLayout(tmp_path / "1")
-    adopt(_trained(tmp_path, 0), run)
+    _adopt(_trained(tmp_path, 0), run)
     assert run.last_checkpoint.read_bytes() == b"last"

@@ -10,6 +10,7 @@ import pytest
 
 from namexp.runs.layout import RunLayout
 from namexp.schema.logger import LoggerConfig
+from namexp.schema.metric import VAL_LOSS, Metric
 from namexp.tracking.tracker import RunDescription
 
 
@@ -52,6 +53,7 @@ def description(tmp_path: Path) -> Callable[..., RunDescription]:
             group="sweep 7",
             tags=("packed_wavenet", "mine"),
             config={"seed": 3, "model": {"channels": [3, 8]}, "audio_sha256": {"input": ["ab"]}},
+            metrics=(VAL_LOSS, Metric("ESR", scale="ratio"), Metric("LL", better="higher")),
             suffixes=("_packed_0", "_packed_1"),
             summary={"model/macs_per_sample_packed_0": 76},
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from namexp.tracking.dashboard import Runs, build_workspace, packed_suffixes, ru
 
 
 def _run(path: Path, submodels: int, group: str = "null") -> Path:
-    entries = [{"metric_suffix": suffix} for suffix in packed_suffixes(submodels)]
+    entries = [{"metric_suffix": suffix, "macs_per_sample": 76} for suffix in packed_suffixes(submodels)]
     write_json(path / "summary.json", {"submodels": entries})
     write_text(path / "config.yaml", f"logger: {{project: amps, entity: me, group: {group}}}\n")
     return path
@@ -42,3 +43,28 @@ def test_runs_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     _run(tmp_path / "sweep" / "1", 2, "two")
     with pytest.raises(UserError, match=r"several names .*group='one'.*group='two'.*; give --project"):
         runs_in(tmp_path / "sweep")
+
+
+def test_what_is_drawn_is_what_the_runs_declare(tmp_path: Path) -> None:
+    run = _run(tmp_path / "a", 1)
+    metrics = [{"name": "LL", "better": "higher", "scale": "plain"}, {"name": "bits"}]
+    write_json(run / "summary.json", {"metrics": metrics, "submodels": [{"metric_suffix": ""}]})
+    runs = runs_in(run)
+    assert [metric.name for metric in runs.metrics] == ["LL", "bits"]
+    assert (runs.suffixes, runs.costs) == (("",), False)
+    workspace = build_workspace(
+        entity="me", project="p", group=None, suffixes=[""], metrics=runs.metrics, costs=runs.costs
+    )
+    text = json.dumps(specification(workspace))
+    assert '"LL"' in text
+    assert '"bits"' in text
+    assert "ESR" not in text
+    assert "macs_per_sample" not in text
+
+
+def test_runs_that_learned_different_things_have_no_dashboard_together(tmp_path: Path) -> None:
+    _run(tmp_path / "0", 1)
+    other = _run(tmp_path / "1", 1)
+    write_json(other / "summary.json", {"metrics": [{"name": "LL"}], "submodels": [{"metric_suffix": ""}]})
+    with pytest.raises(UserError, match="learned different things"):
+        runs_in(tmp_path)

@@ -48,17 +48,19 @@ def test_what_is_known_at_the_start(logger_config: Config, description: Describe
     assert about.layout.wandb_id.read_text() == f"{run.run_id}\n"
 
 
-def test_the_lowest_value_is_the_summary_and_what_is_not_finite_does_not_count(
+def test_the_best_value_is_the_summary_and_what_is_not_finite_does_not_count(
     logger_config: Config, description: Describe
 ) -> None:
     about = description("first")
     with open_tracker(logger_config("wandb"), about) as tracker:
         logger = TrackerLogger(tracker)
         for step, esr in enumerate([0.5, math.nan, 0.125, 0.25]):
-            logger.log_metrics({"ESR_packed_1": esr, "train/loss": 2 * esr, "epoch": step}, step=step * 10)
+            row = {"ESR_packed_1": esr, "LL_packed_1": -esr, "train/loss": 2 * esr, "epoch": step}
+            logger.log_metrics(row, step=step * 10)
         assert tracker.last_step == 30
     found = _only(about)
     assert found.summary["ESR_packed_1"] == {"min": 0.125}
+    assert found.summary["LL_packed_1"] == {"max": -0.125}
     assert found.summary["train/loss"] == 0.5  # the last
     assert found.values("ESR_packed_1") == [0.5, 0.125, 0.25]
     steps = [row["trainer/global_step"] for row in found.history if "ESR_packed_1" in row]

@@ -42,8 +42,8 @@ function sizeTabs(run) {
 function facts(run, own) {
   const milliseconds = run.sample_rate ? ` (${format.db((1000 * run.receptive_field) / run.sample_rate)} ms)` : "";
   const list = [
-    ["ESR", own && (missing(own.esr) ? NONE : `${format.esr(own.esr)} (${format.db(own.esr_db)} dB)`)], ["MRSTFT", own && format.esr(own.mrstft)],
-    ["val_loss", own && format.esr(own.val_loss)], ["MACs per sample", own && format.count(own.macs)], ["weights", own && format.count(own.parameters)],
+    [HEADLINE.name, own && format.headline(own)], ...R.metrics.filter((metric) => metric.tabled && metric !== HEADLINE).map((metric) => [metric.name, own && format.figure(own[metric.key])]),
+    ["val_loss", own && format.figure(own.val_loss)], ["MACs per sample", own && format.count(own.macs)], ["weights", own && format.count(own.parameters)],
     ["real time, one thread", own && format.factor(own.realtime_factor)],
     ["receptive field", missing(run.receptive_field) ? null : `${format.count(run.receptive_field)}${milliseconds}`],
     ["sample rate", run.sample_rate && `${format.count(run.sample_rate)} Hz`], ["seed", run.seed],
@@ -162,7 +162,7 @@ function excerpts(found, turn) {
       return h("figure", {}, h("figcaption", { text: caption }), pictures[name]);
     };
     const at = `${format.db(second.start)} to ${format.db(second.start + second.seconds)} s`;
-    const about = `${at} · ESR ${format.esr(second.esr)} (${format.db(10 * Math.log10(second.esr))} dB)`;
+    const about = `${at} · ESR ${format.figure(second.esr)} (${format.db(10 * Math.log10(second.esr))} dB)`;
     const block = h("div", { class: "excerpt" },
       h("div", { class: "bar" }, h("h3", { text: title }), h("span", { class: "key" }, about, keyOf("--muted", "target"), keyOf("--front", "prediction"))),
       h("div", { class: "views" }, figure("wave", "The second", `Waveform of ${title}`), figure("zoom", `${Math.round(second.zoom_ms[1])} ms where it is most wrong`, "Close-up of the waveform")),

@@ -24,9 +24,30 @@ function s(tag, attributes, text) {
 const byId = (id) => document.getElementById(id);
 const missing = (value) => value === null || value === undefined || Number.isNaN(value);
 
+// What the runs were measured by; the headline ranks them.
+const METRICS = Object.fromEntries(R.metrics.map((metric) => [metric.key, metric]));
+const HEADLINE = METRICS[R.headline];
+const IS_RATIO = HEADLINE.scale === "ratio";
+const headlineOf = (own) => (own && !missing(own[HEADLINE.key]) && (!IS_RATIO || own[HEADLINE.key] > 0) ? own[HEADLINE.key] : null);
+const isBetter = (a, b) => (HEADLINE.better === "lower" ? a < b : a > b);
+
 const format = {
-  esr: (v) => (missing(v) ? NONE : v >= 0.001 && v < 1000 ? v.toPrecision(3) : v === 0 ? "0" : v.toExponential(2)),
-  tick: (v) => (v >= 0.001 && v < 10000 ? String(Number(v.toPrecision(3))) : v.toExponential(0)),
+  figure: (v) => {
+    if (missing(v)) return NONE;
+    const size = Math.abs(v);
+    return (v === 0 ? "0" : size >= 0.001 && size < 1000 ? v.toPrecision(3) : v.toExponential(2)).replace(/^-/, "−");
+  },
+  // the headline as people say it, a ratio in dB too
+  headline: (own) => {
+    const value = headlineOf(own);
+    if (value === null) return NONE;
+    return `${format.figure(value)}${IS_RATIO ? ` (${format.db(own[`${HEADLINE.key}_db`])} dB)` : ""}`;
+  },
+  loud: (own) => (IS_RATIO ? `${format.db(own[`${HEADLINE.key}_db`])} dB` : format.figure(headlineOf(own))),
+  tick: (v) => {
+    const size = Math.abs(v);
+    return v === 0 ? "0" : size >= 0.001 && size < 10000 ? String(Number(v.toPrecision(3))).replace("-", "−") : v.toExponential(0);
+  },
   db: (v) => {
     if (missing(v)) return NONE;
     const text = Math.abs(v).toFixed(Math.abs(v) < 1 ? 2 : 1);

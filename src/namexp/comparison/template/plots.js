@@ -6,7 +6,7 @@ const dashOf = (index, count) => (index === count - 1 ? "" : index === count - 2
 function tipOf(i, j) {
   const run = R.runs[i];
   const own = run.submodels[j];
-  const lines = [`${nameOf(i)}: ${own.name}`, `ESR ${format.esr(own.esr)} (${format.db(own.esr_db)} dB)`, `${format.count(own.macs)} MACs per sample`];
+  const lines = [`${nameOf(i)}: ${own.name}`, `${HEADLINE.name} ${format.headline(own)}`, `${format.count(own.macs)} MACs per sample`];
   const settings = settingsLine(run);
   if (settings) lines.push(settings);
   if (own.pareto) lines.push("on the Pareto front");
@@ -16,15 +16,19 @@ function tipOf(i, j) {
 function drawScatter() {
   const points = [];
   R.runs.forEach((run, i) => run.submodels.forEach((own, j) => {
-    if (own.macs > 0 && own.esr > 0) points.push({ i, j, x: own.macs, y: own.esr, front: own.pareto });
+    if (own.macs > 0 && headlineOf(own) !== null) points.push({ i, j, x: own.macs, y: headlineOf(own), front: own.pareto });
   }));
   points.sort((a, b) => a.front - b.front || colours.has(a.i) - colours.has(b.i)); // the important ones on top
+  const lower = HEADLINE.better === "lower";
+  byId("scatter-title").textContent = `${lower ? "Error" : HEADLINE.name} against computation`;
+  byId("scatter-hint").textContent = `${lower ? "Lower" : "Upper"} left is better. On the line: nothing else here is both better and cheaper.`;
+  const scored = R.runs.some((run) => run.submodels.length);
   const holder = byId("scatter");
-  holder.setAttribute("aria-label", `ESR against MACs per sample of ${points.length} models; the same figures are in the table.`);
+  holder.setAttribute("aria-label", `${HEADLINE.name} against MACs per sample of ${points.length} models; the same figures are in the table.`);
   chart(holder, {
-    height: 360, empty: "No run has been scored yet.",
+    height: 360, empty: scored ? "Nothing is known of what these models cost." : "No run has been scored yet.",
     x: { domain: domainOf(points.map((p) => p.x), true, 0.08), log: true, label: "MACs per sample", format: format.short },
-    y: { domain: domainOf(points.map((p) => p.y), true, 0.1), log: true, label: "ESR", format: format.tick },
+    y: { domain: domainOf(points.map((p) => p.y), IS_RATIO, 0.1), log: IS_RATIO, label: HEADLINE.name, format: format.tick },
     draw(svg, sx, sy, frame) {
       drawFront(svg, sx, sy, frame);
       for (const p of points) {
@@ -38,31 +42,31 @@ function drawScatter() {
       }
       labelFront(svg, sx, sy, frame);
       const chosen = R.runs[selection.run].submodels[selection.submodel];
-      if (chosen && chosen.macs > 0 && chosen.esr > 0) svg.append(s("circle", { class: "ring", cx: sx(chosen.macs), cy: sy(chosen.esr), r: 9 }));
+      if (chosen && chosen.macs > 0 && headlineOf(chosen) !== null) svg.append(s("circle", { class: "ring", cx: sx(chosen.macs), cy: sy(headlineOf(chosen)), r: 9 }));
     },
   });
 }
 
 const frontOf = () => R.front.map(([i, j]) => R.runs[i].submodels[j]);
 
-// A staircase: at every computation the least error that can be had for it.
+// A staircase: at every computation the best that can be had for it, from the worst edge of the chart.
 function drawFront(svg, sx, sy, frame) {
-  const front = frontOf().filter((own) => own.esr > 0);
+  const front = frontOf().filter((own) => headlineOf(own) !== null);
   if (front.length < 2) return;
-  let path = `M${sx(front[0].macs)} ${frame.top}`;
-  front.forEach((own, k) => { path += `${k ? `H${sx(own.macs)}` : ""}V${sy(own.esr)}`; });
+  let path = `M${sx(front[0].macs)} ${HEADLINE.better === "lower" ? frame.top : frame.bottom}`;
+  front.forEach((own, k) => { path += `${k ? `H${sx(own.macs)}` : ""}V${sy(headlineOf(own))}`; });
   svg.append(s("path", { class: "front", d: `${path}H${frame.right}` }));
 }
 
 function labelFront(svg, sx, sy, frame) {
   const taken = [];
   for (const own of [...frontOf()].reverse()) {
-    if (!(own.esr > 0) || !own.channels) continue;
+    if (headlineOf(own) === null || !own.channels) continue;
     const text = `${own.channels} ch`;
     const width = text.length * 6.4;
     const right = sx(own.macs) + 10 + width < frame.right;
     const x = right ? sx(own.macs) + 10 : sx(own.macs) - 10 - width;
-    const y = sy(own.esr) + (right ? -7 : 17);
+    const y = sy(headlineOf(own)) + (right ? -7 : 17);
     if (y > frame.bottom - 2 || taken.some((t) => Math.abs(t.y - y) < 15 && Math.abs(t.x - x) < width + 10)) continue;
     taken.push({ x, y });
     svg.append(s("text", { class: "strong", x, y }, text));
@@ -72,8 +76,12 @@ function labelFront(svg, sx, sy, frame) {
 // --- learning curves ---------------------------------------------------------------------------
 
 function curveMetrics() {
-  const found = ["ESR", "val_loss", "MRSTFT", "train/loss"].filter((name) => Object.values(R.curves).some((curves) => Object.keys(curves).some((key) => key === name || key.startsWith(`${name}_`))));
-  return found.length ? found : ["ESR"];
+  const own = R.metrics.filter((metric) => metric.tabled).map((metric) => metric.name);
+  const order = [own[0], "val_loss", ...own.slice(1), "train/loss"];
+  const columns = [...new Set(Object.values(R.curves).flatMap((curves) => Object.keys(curves)))];
+  const known = order.filter((name) => columns.some((key) => key === name || key.startsWith(`${name}_`)));
+  const others = columns.filter((key) => !known.some((name) => key === name || key.startsWith(`${name}_`))); // of runs that were not scored yet
+  return known.length + others.length ? [...known, ...others] : [own[0]];
 }
 
 function curvesOf(i, metric) {
@@ -89,8 +97,10 @@ function curvesOf(i, metric) {
 
 function drawCurves() {
   const metric = byId("curve-metric").value;
-  const log = true;
-  const all = R.runs.flatMap((_, i) => curvesOf(i, metric).map((c) => ({ ...c, i, points: c.points.filter((p) => p[1] > 0) }))).filter((c) => c.points.length);
+  const declared = R.metrics.find((own) => own.name === metric);
+  const found = R.runs.flatMap((_, i) => curvesOf(i, metric).map((c) => ({ ...c, i })));
+  const log = declared && declared.scale === "ratio" ? true : !(declared && declared.better === "higher") && found.every((c) => c.points.every((p) => p[1] > 0));
+  const all = found.map((c) => ({ ...c, points: log ? c.points.filter((p) => p[1] > 0) : c.points })).filter((c) => c.points.length);
   const strong = (c) => colours.has(c.i) || c.i === selection.run;
   let last = 1;
   for (const c of all) last = Math.max(last, c.points[c.points.length - 1][0]);
@@ -112,7 +122,7 @@ function drawCurves() {
           : s("path", { ...shared, d: pathOf(c.points, sx, sy) });
         const end = c.points[c.points.length - 1];
         const size = (R.runs[c.i].submodels[c.j] || {}).name || "";
-        mark.addEventListener("pointermove", (event) => showTip(event, `${nameOf(c.i)} ${size}\n${metric} ${format.esr(end[1])} after epoch ${format.short(end[0])}`));
+        mark.addEventListener("pointermove", (event) => showTip(event, `${nameOf(c.i)} ${size}\n${metric} ${format.figure(end[1])} after epoch ${format.short(end[0])}`));
         mark.addEventListener("pointerleave", hideTip);
         mark.addEventListener("click", () => selection.set(c.i, c.j));
         svg.append(mark);

@@ -8,13 +8,13 @@ function drawHead() {
 }
 
 function drawHeadline() {
-  const scored = R.runs.flatMap((run, i) => run.submodels.map((own, j) => ({ run, own, i, j }))).filter((row) => row.own.esr > 0);
+  const scored = R.runs.flatMap((run, i) => run.submodels.map((own, j) => ({ run, own, i, j }))).filter((row) => headlineOf(row.own) !== null);
   if (!scored.length) return;
-  const best = scored.reduce((a, b) => (b.own.esr < a.own.esr ? b : a));
-  const figures = [[`${format.db(best.own.esr_db)} dB`, `lowest ESR: ${R.runs.length > 1 ? `run ${best.run.label}, ` : ""}${best.own.name}`]];
+  const best = scored.reduce((a, b) => (isBetter(headlineOf(b.own), headlineOf(a.own)) ? b : a));
+  const figures = [[format.loud(best.own), `${HEADLINE.better === "lower" ? "lowest" : "highest"} ${HEADLINE.name}: ${R.runs.length > 1 ? `run ${best.run.label}, ` : ""}${best.own.name}`]];
   if (R.front.length > 1) {
     const cheapest = R.runs[R.front[0][0]].submodels[R.front[0][1]];
-    figures.push([`${format.short(cheapest.macs)} MACs`, `the cheapest model, at ${format.db(cheapest.esr_db)} dB`]);
+    figures.push([`${format.short(cheapest.macs)} MACs`, `the cheapest model, at ${format.loud(cheapest)}`]);
   }
   if (R.knobs.length) figures.push([`${format.db(R.runs[R.knobs[0]].knob.score)} dB`, R.runs.length > 1 ? `best knob score: run ${R.runs[R.knobs[0]].label}` : "knob score"]);
   const trainings = new Map(R.runs.filter((run) => !missing(run.seconds_training)).map((run) => [run.training_id || run.label, run.seconds_training]));

@@ -18,14 +18,14 @@ function drawSeeds() {
 }
 
 function spreadTable(limit) {
-  const values = R.groups.flatMap((group) => group.submodels.flatMap((own) => Object.values(own.seeds)));
-  const domain = domainOf(values, true, 0.05);
-  const sorted = [...R.groups].sort((a, b) => b.n - a.n);
-  const rows = sorted.slice(0, limit).flatMap((group) => group.submodels.filter((own) => own.esr).map((own, j) => h("tr", {},
-    h("td", { class: "text setting", text: j ? "" : settingOfGroup(group) }), h("td", { class: "text", text: own.name }), h("td", { text: String(own.esr.n) }),
-    h("td", { text: format.esr(own.esr.mean) }), h("td", { text: own.esr.std === null ? "cannot tell" : `± ${format.esr(own.esr.std)}`, class: own.esr.std === null ? "muted" : null }),
-    h("td", { text: own.esr.n > 1 ? `${format.esr(own.esr.low)} to ${format.esr(own.esr.high)}` : NONE }), h("td", {}, strip(Object.entries(own.seeds), domain)))));
-  const head = [["setting", "text"], ["size", "text"], ["n"], ["mean ESR"], ["std"], ["min to max"], ["each seed, logarithmic"]];
+  const groups = R.groups.filter((group) => group.metric === R.headline);
+  const domain = domainOf(groups.flatMap((group) => group.submodels.flatMap((own) => Object.values(own.seeds))), IS_RATIO, 0.05);
+  const sorted = [...groups].sort((a, b) => b.n - a.n);
+  const rows = sorted.slice(0, limit).flatMap((group) => group.submodels.filter((own) => own.spread).map((own, j) => h("tr", {},
+    h("td", { class: "text setting", text: j ? "" : settingOfGroup(group) }), h("td", { class: "text", text: own.name }), h("td", { text: String(own.spread.n) }),
+    h("td", { text: format.figure(own.spread.mean) }), h("td", { text: own.spread.std === null ? "cannot tell" : `± ${format.figure(own.spread.std)}`, class: own.spread.std === null ? "muted" : null }),
+    h("td", { text: own.spread.n > 1 ? `${format.figure(own.spread.low)} to ${format.figure(own.spread.high)}` : NONE }), h("td", {}, strip(Object.entries(own.seeds), domain)))));
+  const head = [["setting", "text"], ["size", "text"], ["n"], [`mean ${HEADLINE.name}`], ["std"], ["min to max"], [IS_RATIO ? "each seed, logarithmic" : "each seed"]];
   const made = h("table", { class: "plain" }, h("thead", {}, h("tr", {}, ...head.map(([text, look]) => h("th", { class: look, text })))), h("tbody", {}, ...rows));
   if (sorted.length > limit) {
     made.append(h("tfoot", {}, h("tr", {}, h("td", { class: "text", colspan: 7 }, h("button", { type: "button", text: `Show all ${sorted.length} settings`, onclick: (event) => event.target.closest("table").replaceWith(spreadTable(Infinity)) })))));
@@ -34,12 +34,12 @@ function spreadTable(limit) {
 }
 
 function strip(seeds, domain) {
-  const sx = scale(domain, [6, 164], true);
-  const svg = s("svg", { class: "strip", viewBox: "0 0 170 18", height: 18, role: "img", "aria-label": seeds.map(([seed, v]) => `seed ${seed}: ${format.esr(v)}`).join(", ") });
+  const sx = scale(domain, [6, 164], IS_RATIO);
+  const svg = s("svg", { class: "strip", viewBox: "0 0 170 18", height: 18, role: "img", "aria-label": seeds.map(([seed, v]) => `seed ${seed}: ${format.figure(v)}`).join(", ") });
   svg.append(s("line", { class: "axis", x1: 6, x2: 164, y1: 9, y2: 9 }));
   for (const [seed, v] of seeds) {
     const dot = s("circle", { cx: sx(v), cy: 9, r: 4, fill: "var(--accent)", opacity: 0.75 });
-    dot.append(s("title", {}, `seed ${seed}: ESR ${format.esr(v)}`));
+    dot.append(s("title", {}, `seed ${seed}: ${HEADLINE.name} ${format.figure(v)}`));
     svg.append(dot);
   }
   return svg;
@@ -54,16 +54,16 @@ function apart(group, other) {
 function comparisonBlock() {
   if (!R.comparisons.length) return h("p", { class: "hint", text: "There is only one setting: nothing to compare." });
   const groups = Object.fromEntries(R.groups.map((group) => [group.key, group]));
-  const rows = R.comparisons.map((c) => {
+  const rows = R.comparisons.filter((c) => c.metric === HEADLINE.name).map((c) => {
     const [a, b] = [groups[c.a], groups[c.b]];
     const name = a.submodels[c.submodel].name === b.submodels[c.submodel].name ? a.submodels[c.submodel].name : `${a.submodels[c.submodel].name} / ${b.submodels[c.submodel].name}`;
-    const interval = missing(c.low) ? NONE : `${format.esr(c.low)} to ${format.esr(c.high)}`;
+    const interval = missing(c.low) ? NONE : `${format.figure(c.low)} to ${format.figure(c.high)}`;
     return h("tr", {}, h("td", { class: "text setting", text: apart(a, b), title: settingOfGroup(a) }), h("td", { class: "text setting", text: apart(b, a), title: settingOfGroup(b) }), h("td", { class: "text", text: name }),
-      h("td", { text: missing(c.ratio) ? NONE : `${format.esr(c.ratio)}×` }), h("td", { text: interval }), h("td", { text: pValue(c.p_holm), title: missing(c.p) ? null : `${pValue(c.p)} before the correction; ${c.paired ? "paired by seed" : "Welch"}, n = ${c.n.join(" and ")}` }), verdict(c));
+      h("td", { text: missing(c.ratio) ? format.figure(c.difference) : `${format.figure(c.ratio)}×` }), h("td", { text: interval }), h("td", { text: pValue(c.p_holm), title: missing(c.p) ? null : `${pValue(c.p)} before the correction; ${c.paired ? "paired by seed" : "Welch"}, n = ${c.n.join(" and ")}` }), verdict(c));
   });
-  const head = [["A", "text"], ["B", "text"], ["size", "text"], ["ESR of A / B"], ["95 % interval"], ["p (Holm)"], ["verdict", "text"]];
+  const head = [["A", "text"], ["B", "text"], ["size", "text"], [`${HEADLINE.name} of A ${IS_RATIO ? "/" : "−"} B`], ["95 % interval"], ["p (Holm)"], ["verdict", "text"]];
   return h("div", {}, h("h3", { style: "margin-top:20px", text: "Do the settings really differ?" }),
-    h("p", { class: "hint", text: "t-test on log ESR, paired where both have the same seeds, else Welch's. p is corrected by Holm for all rows of this table; the intervals are of each row by itself. With many settings the six best are compared." }),
+    h("p", { class: "hint", text: `t-test on ${IS_RATIO ? "log " : ""}${HEADLINE.name}, paired where both have the same seeds, else Welch's. p is corrected by Holm for all rows of this table; the intervals are of each row by itself. With many settings the six best are compared.` }),
     h("div", { class: "scroll tall bare", tabindex: 0, role: "region", "aria-label": "Comparisons of settings" }, h("table", { class: "plain", id: "comparisons" }, h("thead", {}, h("tr", {}, ...head.map(([text, look]) => h("th", { class: look, text })))), h("tbody", {}, ...rows))));
 }
 
@@ -72,5 +72,5 @@ const pValue = (p) => (missing(p) ? NONE : p < 0.001 ? "< 0.001" : p.toFixed(3))
 function verdict(c) {
   if (c.differ === null) return h("td", { class: "text muted", text: "cannot tell (n < 2)" });
   if (!c.differ) return h("td", { class: "text muted", text: "cannot tell them apart" });
-  return h("td", { class: "text verdict", text: c.ratio < 1 ? "A is better" : "B is better" });
+  return h("td", { class: "text verdict", text: c.better === "a" ? "A is better" : "B is better" });
 }

@@ -10,9 +10,10 @@ const COLUMNS = [
   { id: "seed", name: "seed", value: (run) => run.seed, show: format.text },
   { id: "submodel", name: "size", text: true, title: "submodel, from small to large", value: (run, own) => own && own.name, show: format.text },
   { id: "front", name: "front", title: "On the Pareto front: nothing here is both better and cheaper", text: true, value: (run, own) => (own ? (own.pareto ? 0 : 1) : null), show: (v) => (v === 0 ? "★" : "") },
-  { id: "esr", name: "ESR", title: "Error-to-signal ratio of the validation part: 0 is perfect, 1 is what silence scores", value: (run, own) => own && own.esr, show: format.esr },
-  { id: "db", name: "ESR dB", title: "10 log10 ESR", value: (run, own) => own && own.esr_db, show: format.db },
-  { id: "mrstft", name: "MRSTFT", title: "Multi-resolution STFT distance", value: (run, own) => own && own.mrstft, show: format.esr },
+  ...R.metrics.flatMap((metric) => [
+    { id: metric.key, name: metric.name, title: metric.meaning, hidden: !metric.tabled, value: (run, own) => own && own[metric.key], show: format.figure },
+    ...(metric.key === R.headline && IS_RATIO ? [{ id: "db", name: `${metric.name} dB`, title: `10 log10 ${metric.name}`, value: (run, own) => own && own[`${metric.key}_db`], show: format.db }] : []),
+  ]),
   { id: "macs", name: "MACs", title: "Multiply-accumulates per sample", value: (run, own) => own && own.macs, show: format.count },
   { id: "parameters", name: "weights", title: "Number of parameters", value: (run, own) => own && own.parameters, show: format.count },
   { id: "realtime", name: "real time", title: "Seconds of audio per second of computation, measured by namexp on one CPU thread", value: (run, own) => own && own.realtime_factor, show: format.factor },
@@ -45,9 +46,9 @@ function matches(row, words, front, state) {
   return words.every((word) => word(row));
 }
 
-// "esr<0.01" compares a column, anything else is looked for in the text
+// "esr<0.01" or "ll>-2" compares a column, anything else is looked for in the text
 function parseWord(word) {
-  const found = /^([a-z ]+)(<=|>=|<|>)(-?[\d.]+(?:e-?\d+)?)$/.exec(word);
+  const found = /^([a-z_ ]+)(<=|>=|<|>)(-?[\d.]+(?:e-?\d+)?)$/.exec(word);
   const column = found && COLUMNS.find((c) => !c.text && (c.id === found[1] || c.name.toLowerCase() === found[1]));
   if (!column) return (row) => textOf.get(row).includes(word);
   const limit = Number(found[3]);
@@ -128,6 +129,7 @@ function markSelected() {
 }
 
 function setUpTable() {
+  byId("filter").placeholder = `Filter: text, or ${HEADLINE.key}${HEADLINE.better === "lower" ? "<0.01" : ">0.5"}, macs<5000`;
   const scroll = byId("table-scroll");
   scroll.addEventListener("scroll", () => {
     if (scroll.scrollTop + scroll.clientHeight > scroll.scrollHeight - 600 && table.shown < table.rows.length) addRows();

@@ -10,15 +10,17 @@ from pytorch_lightning.callbacks import ProgressBar
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from namexp.tasks.capture.module import CaptureTask
+from namexp.engine.module import TaskModule
+from namexp.schema.metric import Metric
 
 
 class TrainingProgress(ProgressBar):
-    """Counts batches of all epochs; shows loss and the latest ESR of every submodel."""
+    """Counts batches of all epochs; shows the latest headline metric of every row."""
 
-    def __init__(self, max_steps: int | None = None) -> None:
+    def __init__(self, headline: Metric, max_steps: int | None = None) -> None:
         """Count to the end of the last epoch, or to ``max_steps`` where that comes first."""
         super().__init__()
+        self._headline = headline
         self._max_steps = max_steps
         self._bar: Any = None
         self._open = ExitStack()
@@ -30,14 +32,14 @@ class TrainingProgress(ProgressBar):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the bar."""
-        del pl_module
+        assert isinstance(pl_module, TaskModule)
         per_epoch = int(trainer.num_training_batches)
         total = per_epoch * (trainer.max_epochs or 1)
         if self._max_steps is not None:
             total = min(total, self._max_steps)
         self._bar = tqdm(
             total=total,
-            initial=trainer.global_step,
+            initial=pl_module.updates,
             desc="training",
             unit="step",
             dynamic_ncols=True,
@@ -57,11 +59,10 @@ class TrainingProgress(ProgressBar):
         """Show what the validation found."""
         if self._bar is None or trainer.sanity_checking:
             return
-        assert isinstance(pl_module, CaptureTask)
-        suffixes = pl_module.network.row_suffixes
-        keys = [f"ESR{s}" for s in suffixes]
-        shown = ", ".join(f"{float(trainer.callback_metrics[key]):.4f}" for key in keys)
-        self._bar.set_postfix_str(f"ESR {shown}")
+        assert isinstance(pl_module, TaskModule)
+        name = self._headline.name
+        values = pl_module.of_rows(name, trainer.callback_metrics)
+        self._bar.set_postfix_str(f"{name} {', '.join(f'{value:.4f}' for value in values)}")
 
     def on_train_end(self, *_: Any) -> None:
         """Close the bar."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
-import torch
 
-from namexp.tasks.capture.module import CaptureTask
+from namexp.engine.module import TaskModule
+from namexp.schema.callbacks import CallbacksConfig
+from namexp.schema.metric import Metric
 
 log = logging.getLogger(__name__)
 
@@ -26,16 +27,44 @@ class StopAfterSteps(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """A continued training may have had them all."""
-        del pl_module
-        self._look(trainer)
+        self._look(trainer, pl_module)
 
-    def on_train_batch_start(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         """Say ahead that this step is the last: what it has to tell is gathered while it goes on."""
-        self._look(trainer, upcoming=1)
+        del batch, batch_idx
+        self._look(trainer, pl_module, upcoming=1)
 
-    def _look(self, trainer: pl.Trainer, *, upcoming: int = 0) -> None:
-        if trainer.global_step + upcoming >= self.max_steps:
+    def _look(self, trainer: pl.Trainer, module: pl.LightningModule, *, upcoming: int = 0) -> None:
+        assert isinstance(module, TaskModule)
+        if module.updates + upcoming >= self.max_steps:
             trainer.should_stop = True
+
+
+class Goal(NamedTuple):
+    """A headline metric that is good enough, and the setting that says so."""
+
+    metric: Metric
+    value: float
+    setting: str
+
+    @classmethod
+    def of(cls, callbacks: CallbacksConfig, headline: Metric) -> Goal | None:
+        """What the callbacks group asks for, if anything."""
+        for setting in ("stop_at", "stop_at_esr"):
+            value = getattr(callbacks, setting)
+            if value is not None:
+                return cls(headline, value, f"callbacks.{setting}")
+        return None
+
+    def reached(self, values: list[float]) -> bool:
+        """Whether every row is as good as that."""
+        return all(self.metric.reaches(value, self.value) for value in values)
+
+    def __str__(self) -> str:
+        where = "below" if self.metric.better == "lower" else "above"
+        return f"every {self.metric.name} is at or {where} {self.setting} = {self.value:g}"
 
 
 class StopEarly(pl.Callback):
@@ -44,18 +73,19 @@ class StopEarly(pl.Callback):
     Every submodel counts by itself: training goes on as long as one of them needs it.
     """
 
-    def __init__(self, *, stop_at_esr: float | None = None, patience: int | None = None) -> None:
+    def __init__(self, headline: Metric, *, goal: Goal | None = None, patience: int | None = None) -> None:
         """Stop when all submodels are good enough, or none improves.
 
         Args:
-            stop_at_esr: every submodel's ESR at or below it.
+            headline: what the rows are measured by.
+            goal: it is good enough for every row.
             patience: so many validations without a better val_loss of any submodel.
         """
-        self._stop_at_esr, self._patience = stop_at_esr, patience
+        self._headline, self._goal, self._patience = headline, goal, patience
         self._best: list[float] = []
         self._waited = 0
         self._losses: list[float] = []
-        self._esrs: list[float] = []
+        self._values: list[float] = []
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """A continued training that had stopped goes on only where the settings say otherwise."""
@@ -69,19 +99,14 @@ class StopEarly(pl.Callback):
         """Decide."""
         if trainer.sanity_checking:
             return
-        assert isinstance(pl_module, CaptureTask)
-        self._losses = self._rows(trainer, pl_module, "val_loss")
-        self._esrs = self._rows(trainer, pl_module, "ESR")
+        assert isinstance(pl_module, TaskModule)
+        self._losses = pl_module.of_rows("val_loss", trainer.callback_metrics)
+        self._values = pl_module.of_rows(self._headline.name, trainer.callback_metrics)
         self._count()
         reason = self._reason()
         if reason:
             log.info("training stops after epoch %d: %s", trainer.current_epoch + 1, reason)
             trainer.should_stop = True
-
-    def _rows(self, trainer: pl.Trainer, task: CaptureTask, name: str) -> list[float]:
-        suffixes = task.network.row_suffixes
-        keys = [f"{name}{s}" for s in suffixes]
-        return [float(trainer.callback_metrics[key]) for key in keys]
 
     def _count(self) -> None:
         """The bests, and the validations since one of them was reached."""
@@ -94,40 +119,18 @@ class StopEarly(pl.Callback):
     def _reason(self) -> str | None:
         if not any(map(math.isfinite, self._losses)):
             return "it has diverged, no submodel has a finite val_loss; try a lower optimizer.lr"
-        if self._stop_at_esr is not None and all(esr <= self._stop_at_esr for esr in self._esrs):
-            return f"every ESR is at or below callbacks.stop_at_esr = {self._stop_at_esr:g}"
+        if self._goal is not None and self._goal.reached(self._values):
+            return str(self._goal)
         if self._patience is not None and self._waited >= self._patience:
             return f"no better val_loss in callbacks.patience = {self._patience} validations"
         return None
 
     def state_dict(self) -> dict[str, Any]:
         """What the last validation said and what patience has seen."""
-        return {"best": self._best, "waited": self._waited, "losses": self._losses, "esrs": self._esrs}
+        # "esrs" is what the first task called them: stored names stay
+        return {"best": self._best, "waited": self._waited, "losses": self._losses, "esrs": self._values}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on waiting."""
         self._best, self._waited = state_dict["best"], state_dict["waited"]
-        self._losses, self._esrs = state_dict["losses"], state_dict["esrs"]
-
-
-class SilenceCheck(pl.Callback):
-    """Tells when a network has learned nothing but silence (ESR 1), and what to try."""
-
-    EPOCHS = 5
-    THRESHOLD = 0.95
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._looked = False
-
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Warn once, after a few epochs."""
-        if trainer.sanity_checking or self._looked or trainer.current_epoch + 1 < self.EPOCHS:
-            return
-        self._looked = True
-        esr = trainer.callback_metrics.get("ESR", torch.tensor(0.0))
-        if float(esr) > self.THRESHOLD:
-            log.warning(
-                "ESR is still %.2f after %d epochs, about what silence scores; check data.delay and "
-                "that input and target belong together", float(esr), trainer.current_epoch + 1,
-            )  # fmt: skip
+        self._losses, self._values = state_dict["losses"], state_dict["esrs"]

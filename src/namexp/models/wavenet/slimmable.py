@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from namexp.architectures.slimming import check_sliceable, sliced_spec
+from namexp.architectures.slimming import check_sliceable, sliced_spec, width_suffixes
 from namexp.architectures.wavenet import WaveNetSpec
 from namexp.models.network import Network
 from namexp.models.wavenet.wavenet import WaveNet
@@ -73,7 +73,7 @@ class SlimmableWaveNet(Network):
     @property
     def row_suffixes(self) -> tuple[str, ...]:
         """``_channels_3``, ``_channels_12``, ..."""
-        return tuple(f"_channels_{width}" for width in self.widths)
+        return width_suffixes(self.widths)
 
     @property
     def row_names(self) -> tuple[str, ...]:

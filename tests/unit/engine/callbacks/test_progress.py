@@ -9,8 +9,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from namexp.engine.callbacks.progress import TrainingProgress
+from namexp.schema.metric import Metric
+from namexp.tasks.capture.module import CaptureModule
+from tests.captures import two_submodels
 
 
 @pytest.fixture
@@ -26,15 +30,20 @@ def console(capsys: pytest.CaptureFixture[str]) -> Iterator[logging.Handler]:
 
 
 def _training() -> Any:
-    return SimpleNamespace(num_training_batches=4, max_epochs=2, global_step=0, current_epoch=0)
+    return SimpleNamespace(num_training_batches=4, max_epochs=2, current_epoch=0)
+
+
+@pytest.fixture(scope="module")
+def task() -> CaptureModule:
+    return two_submodels([1])
 
 
 @pytest.mark.parametrize("end", ["on_train_end", "on_exception"])
 def test_what_is_logged_stands_above_the_bar(
-    end: str, console: logging.Handler, capsys: pytest.CaptureFixture[str]
+    end: str, console: logging.Handler, capsys: pytest.CaptureFixture[str], task: CaptureModule
 ) -> None:
-    progress = TrainingProgress()
-    progress.on_train_start(_training(), None)
+    progress = TrainingProgress(Metric("ESR"))
+    progress.on_train_start(_training(), task)
     progress.on_train_batch_end(_training())
     logging.getLogger("somewhere").info("compiling")
     getattr(progress, end)()
@@ -42,10 +51,33 @@ def test_what_is_logged_stands_above_the_bar(
     assert console in logging.getLogger().handlers, "afterwards all is as it was"
 
 
-def test_other_processes_show_nothing(console: logging.Handler, capsys: pytest.CaptureFixture[str]) -> None:
-    progress = TrainingProgress()
+def test_the_headline_of_every_row_is_shown(capsys: pytest.CaptureFixture[str], task: CaptureModule) -> None:
+    progress = TrainingProgress(Metric("ESR"))
+    progress.on_train_start(_training(), task)
+    known = {
+        "ESR_packed_0": torch.tensor(0.5),
+        "ESR_packed_1": torch.tensor(0.25),
+        "ESR": torch.tensor(0.375),
+    }
+    progress.on_validation_end(SimpleNamespace(callback_metrics=known, sanity_checking=False), task)
+    progress.on_train_end()
+    assert "ESR 0.5000, 0.2500" in capsys.readouterr().err
+
+
+def test_a_continued_training_goes_on_counting(capsys: pytest.CaptureFixture[str]) -> None:
+    task, progress = two_submodels([1]), TrainingProgress(Metric("ESR"))
+    task.updates = 4
+    progress.on_train_start(_training(), task)
+    progress.on_train_end()
+    assert "4/8 steps" in capsys.readouterr().err
+
+
+def test_other_processes_show_nothing(
+    console: logging.Handler, capsys: pytest.CaptureFixture[str], task: CaptureModule
+) -> None:
+    progress = TrainingProgress(Metric("ESR"))
     progress.disable()
-    progress.on_train_start(_training(), None)
+    progress.on_train_start(_training(), task)
     assert console in logging.getLogger().handlers
     progress.on_train_end()
     assert capsys.readouterr().err == ""

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 from namexp.architectures.packing import Submodel
 from namexp.engine.callbacks.checkpoints import Checkpoints
 from namexp.engine.callbacks.stopping import StopAfterSteps
+from namexp.engine.module import Optimisation
 from namexp.kernels import fallback
 from namexp.kernels.graphed import WARM_UPS, Recorder
 from namexp.models.network import Network
@@ -31,7 +32,7 @@ from namexp.schema.optimisation import OptimizerConfig, SchedulerConfig
 from namexp.tasks.capture import module as capture
 from namexp.tasks.capture.config.loss import LossConfig
 from namexp.tasks.capture.data.windows import Batch
-from namexp.tasks.capture.module import CaptureTask, _computing
+from namexp.tasks.capture.module import CaptureModule, _computing
 from namexp.tracking.csv_logger import MetricsCsvLogger
 from tests.architectures import PLAYABLE, SLIMMABLE, layers, wavenet
 from tests.recorder import Tape
@@ -98,12 +99,14 @@ def _train(
     """Train, with metrics.csv and last.ckpt in ``folder``; the weights."""
     monkeypatch.setattr(capture, "recorder_on", lambda parameters: recorder)
     network = _network(kind)
-    task = CaptureTask(
+    task = CaptureModule(
         network,
+        Optimisation(
+            OptimizerConfig(optimizer, 0.01, 0.001, {}),
+            SchedulerConfig("ExponentialLR", {"gamma": 0.9}, interval, "val_loss"),
+            gradient_clip_norm=clip,
+        ),
         loss=WAVEFORM,
-        optimizer=OptimizerConfig(optimizer, 0.01, 0.001, {}),
-        scheduler=SchedulerConfig("ExponentialLR", {"gamma": 0.9}, interval, "val_loss"),
-        gradient_clip_norm=clip,
         graphed=recorder is not None,
     )
     assert network.receptive_field is not None
@@ -196,10 +199,11 @@ def test_a_training_that_cannot_be_recorded_is_the_ordinary_one(
 
 def test_nothing_is_recorded_where_it_was_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capture, "recorder_on", lambda parameters: Tape())
-    task = CaptureTask(
-        _network("packed"), loss=WAVEFORM, optimizer=OptimizerConfig("Adam", 0.01, 0.0, {}),
-        scheduler=SchedulerConfig(None, {}, "epoch", "val_loss"),
-    )  # fmt: skip
+    task = CaptureModule(
+        _network("packed"),
+        Optimisation(OptimizerConfig("Adam", 0.01, 0.0, {}), SchedulerConfig(None, {}, "epoch", "val_loss")),
+        loss=WAVEFORM,
+    )
     task.on_train_start()
     assert task._graphed_loss is None
 
@@ -315,11 +319,15 @@ def test_a_row_has_the_values_of_its_own_step(tmp_path: Path, monkeypatch: pytes
     for every in (1, 3):
         network = _network("packed")
         assert network.receptive_field is not None
-        task = CaptureTask(
-            network, loss=WAVEFORM, optimizer=OptimizerConfig("Adam", 0.01, 0.0, {}),
-            scheduler=SchedulerConfig("ExponentialLR", {"gamma": 0.9}, "step", "val_loss"),
-            gradient_clip_norm=0.05,
-        )  # fmt: skip
+        task = CaptureModule(
+            network,
+            Optimisation(
+                OptimizerConfig("Adam", 0.01, 0.0, {}),
+                SchedulerConfig("ExponentialLR", {"gamma": 0.9}, "step", "val_loss"),
+                gradient_clip_norm=0.05,
+            ),
+            loss=WAVEFORM,
+        )
         logger = MetricsCsvLogger(tmp_path / f"{every}.csv")
         trainer = pl.Trainer(
             accelerator="cpu", max_epochs=4, logger=logger, callbacks=[StopAfterSteps(13)],

@@ -12,15 +12,16 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from namexp.schema.experiment import parse_model
+from namexp.engine.module import Optimisation
 from namexp.schema.optimisation import OPTIMIZERS, SCHEDULERS, OptimizerConfig, SchedulerConfig
 from namexp.tasks.capture.config.loss import LossConfig
+from namexp.tasks.capture.config.whole import parse_model
 from namexp.tasks.capture.data.module import CaptureDataModule
 from namexp.tasks.capture.data.recordings import Part, Recordings
 from namexp.tasks.capture.data.windows import Batch
 from namexp.tasks.capture.loss import CaptureLoss
 from namexp.tasks.capture.metrics import recording_metrics
-from namexp.tasks.capture.module import CaptureTask
+from namexp.tasks.capture.module import CaptureModule
 from namexp.tasks.capture.networks import build_network
 
 R = 4
@@ -53,41 +54,32 @@ def _task(
     scheduler: SchedulerConfig = NO_SCHEDULE,
     clip: float | None = None,
     **model: Any,
-) -> CaptureTask:
+) -> CaptureModule:
     array = {
         "kernel_sizes": 2, "dilations": [1, 2], "activation": "Tanh",
         "head": {"kernel_size": 1, "bias": True},
     }  # fmt: skip
     plan = parse_model({"kind": kind, "head_scale": 0.5, "layer_arrays": [array], **MODELS[kind], **model})
     assert plan.receptive_field == R
-    return CaptureTask(
+    return CaptureModule(
         build_network(plan, seed=0),
+        Optimisation(optimizer or OptimizerConfig("Adam", 0.01, 0.0, {}), scheduler, gradient_clip_norm=clip),
         loss=LossConfig(**{**LOSS, **(loss or {})}, val_loss=val_loss),
-        optimizer=optimizer or OptimizerConfig("Adam", 0.01, 0.0, {}),
-        scheduler=scheduler,
-        gradient_clip_norm=clip,
     )
 
 
 class _Log(dict[str, float]):
-    """Takes the place of Lightning's ``log``."""
+    """Takes the place of ``tell`` and of Lightning's ``log``."""
 
     def __call__(self, name: str, value: Any, **_: Any) -> None:
         assert name not in self, f"{name} is logged twice"
         self[name] = float(value)
 
 
-@pytest.fixture(autouse=True)
-def _every_step_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tasks without a trainer, that is all but those that Lightning runs here, log at every step."""
-    of_lightning = CaptureTask._row_is_due
-    monkeypatch.setattr(
-        CaptureTask, "_row_is_due", property(lambda task: task._trainer is None or of_lightning.fget(task))
-    )
-
-
-def _listen(task: CaptureTask) -> _Log:
-    task.log = _Log()
+def _listen(task: CaptureModule) -> _Log:
+    """What the task tells of every step from now on."""
+    task.log = task.tell = _Log()
+    task.row_is_due = True
     return task.log
 
 
@@ -96,7 +88,7 @@ def _recordings() -> Iterator[Batch]:
         yield Batch(level * torch.randn(1, n + R - 1), level * torch.randn(1, n))
 
 
-def _validate(task: CaptureTask, batches: list[Batch]) -> None:
+def _validate(task: CaptureModule, batches: list[Batch]) -> None:
     task.eval()
     task.on_validation_epoch_start()
     for i, batch in enumerate(batches):
@@ -218,7 +210,7 @@ def _norm(parameters: list[torch.nn.Parameter]) -> float:
     return float(torch.cat([p.grad.flatten() for p in parameters if p.grad is not None]).norm())
 
 
-def _with_gradients(task: CaptureTask, scales: list[float]) -> list[list[Tensor]]:
+def _with_gradients(task: CaptureModule, scales: list[float]) -> list[list[Tensor]]:
     """Give submodel i a gradient of norm ``scales[i]``; return copies."""
     for row, scale in enumerate(scales):
         parameters = task.network.row_parameters(row)
@@ -308,7 +300,7 @@ SCHEDULES: dict[str, dict[str, Any]] = {
 }
 
 
-def _step(task: CaptureTask, optimizer: torch.optim.Optimizer) -> float:
+def _step(task: CaptureModule, optimizer: torch.optim.Optimizer) -> float:
     """One step on a fixed batch; the loss before it."""
     x = torch.linspace(-1, 1, 40)[None]
     optimizer.zero_grad()
@@ -411,11 +403,11 @@ def test_without_a_schedule_there_is_only_the_optimiser() -> None:
 
 def test_a_checkpoint_says_what_the_network_is() -> None:
     plain = _task()
-    task = CaptureTask(
-        plain.network, loss=LossConfig(**LOSS, val_loss="mse"),
-        optimizer=OptimizerConfig("Adam", 0.01, 0.0, {}), scheduler=NO_SCHEDULE,
-        description={"format": 1, "seed": 3},
+    task = CaptureModule(
+        plain.network, Optimisation(OptimizerConfig("Adam", 0.01, 0.0, {}), NO_SCHEDULE),
+        loss=LossConfig(**LOSS, val_loss="mse"), description={"format": 1, "seed": 3},
     )  # fmt: skip
+    task.updates = 12
     checkpoint: dict[str, Any] = {"epoch": 4}
     task.on_save_checkpoint(checkpoint)
-    assert checkpoint == {"epoch": 4, "namexp": {"format": 1, "seed": 3}}
+    assert checkpoint == {"epoch": 4, "namexp": {"format": 1, "seed": 3}, "updates": 12}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from namexp.errors import UserError
 from namexp.schema.fields import Fields
 from namexp.tasks.capture.config.thresholds import check_thresholds_setting
 
@@ -44,3 +46,25 @@ def check_user_metadata(metadata: Any, place: str) -> dict[str, Any]:
             result[key] = fields.number(key)
     fields.finish()
     return result
+
+
+def metadata_of(pairs: Sequence[str], place: str) -> dict[str, Any]:
+    """``KEY=VALUE`` of a command line as fields; what they mean is checked with the others.
+
+    Raises:
+        UserError: one of them is no pair.
+    """
+    result: dict[str, Any] = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator:
+            raise UserError(f"{place} (= {pair}) must be KEY=VALUE.")
+        result[key] = _number(value) if key.endswith("_dbu") else value
+    return result
+
+
+def _number(text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return text  # refused by name later

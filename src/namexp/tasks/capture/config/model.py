@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from namexp.architectures.packing import Submodel, check_pack
+from namexp.architectures.packing import Submodel, check_pack, packed_suffixes
 from namexp.architectures.parsing import parse_wavenet
-from namexp.architectures.slimming import check_sliceable, sliced_spec, slimmed
+from namexp.architectures.slimming import check_sliceable, sliced_spec, slimmed, width_suffixes
 from namexp.architectures.wavenet import WaveNetSpec
 from namexp.errors import UserError
 from namexp.schema.fields import Fields, as_integer, is_list, shown
@@ -42,6 +42,13 @@ class ModelPlan:
             return self.submodels
         widths = slimmable.widths(self.spec.channels[0])
         return tuple(Submodel(f"channels_{w}", sliced_spec(self.spec, w)) for w in widths)
+
+    @property
+    def row_suffixes(self) -> tuple[str, ...]:
+        """What a metric's name gets for each row."""
+        if self.spec.slimmable is not None:
+            return width_suffixes(self.spec.slimmable.widths(self.spec.channels[0]))
+        return packed_suffixes(len(self.submodels)) if self.becomes_container else ("",)
 
     @property
     def becomes_container(self) -> bool:

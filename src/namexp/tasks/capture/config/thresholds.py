@@ -17,6 +17,22 @@ NAMED = ("uniform", "compute", "quality")
 QUALITY_FLOOR_DB = 0.5  # what a submodel that gains nothing still gets of the knob's way
 
 
+def setting_of(text: str | None, place: str) -> Any:
+    """What a command line says: ``0.3,1.0`` is a list of numbers, a word stays a word.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if text is None or text.strip().isidentifier():
+        return text
+    try:
+        return [float(part) for part in text.strip("[] ").split(",")]
+    except ValueError:
+        raise UserError(
+            f"{place} (= {text}) must be {', '.join(NAMED)} or numbers such as 0.3,1.0."
+        ) from None
+
+
 def check_thresholds_setting(value: Any, place: str) -> None:
     """What can be said of the setting without knowing how many submodels there are."""
     if isinstance(value, str):

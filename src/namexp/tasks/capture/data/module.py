@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
 from namexp.data.order import EpochOrder
+from namexp.engine.task import TaskData
 from namexp.tasks.capture.data.recordings import Recordings
 from namexp.tasks.capture.data.windows import (
     Batch,
@@ -24,7 +24,7 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
-class CaptureDataModule(pl.LightningDataModule):
+class CaptureDataModule(TaskData):
     """Batches of windows for training, whole recordings for validation, all from memory.
 
     A device other than the CPU holds the recordings itself and is told only which windows a batch has.
@@ -53,6 +53,11 @@ class CaptureDataModule(pl.LightningDataModule):
             called="windows",
         )
         self._resident: ResidentWindows | None = None
+
+    @property
+    def num_batches(self) -> int:
+        """Of an epoch."""
+        return len(self.order)
 
     def train_dataloader(self) -> DataLoader[Batch] | DataLoader[Picked]:
         """Shuffled windows; Lightning calls ``set_epoch`` of the batch sampler."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from namexp.audio import synth
 from namexp.audio.level import amplitude, db, rms
 from namexp.audio.wav import Recording, Samples, read_wav, sha256_of
+from namexp.engine.training import Material
 from namexp.errors import UserError
 from namexp.tasks.capture.config.data import DataConfig, PairPlan
 
@@ -31,7 +32,7 @@ class Part(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Recordings:
+class Recordings(Material):
     """Everything that one training hears.
 
     Attributes:
@@ -43,6 +44,7 @@ class Recordings:
             1.0 for the recording as it is.
         sha256: of the content of every input and target, in the order of the config.
         embedded: whether this is the recording that namexp synthesises.
+        source: what an error calls it.
     """
 
     train: tuple[Part, ...]
@@ -51,6 +53,17 @@ class Recordings:
     target_scale: float
     sha256: dict[str, list[str]]
     embedded: bool
+    source: str = "data.input"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Rate and scale: what a checkpoint needs to be played."""
+        return {"sample_rate": self.sample_rate, "target_scale": self.target_scale}
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """What a tracker may be asked for."""
+        return ("embedded",) if self.embedded else ()
 
 
 def load_recordings(config: DataConfig, *, receptive_field: int) -> Recordings:
@@ -82,7 +95,15 @@ def load_recordings(config: DataConfig, *, receptive_field: int) -> Recordings:
         "input": [sha256_of(*input_) for _, input_, _ in pairs],
         "target": [sha256_of(*target) for _, _, target in pairs],
     }
-    recordings = Recordings(tuple(train), tuple(validation), sample_rate, 1.0, sha256, config.embedded)
+    recordings = Recordings(
+        tuple(train),
+        tuple(validation),
+        sample_rate,
+        1.0,
+        sha256,
+        config.embedded,
+        source=str(config.input or "data.pairs"),
+    )
     return _normalise(_apply_gains(recordings, config), config)
 
 

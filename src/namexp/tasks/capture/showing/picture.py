@@ -15,9 +15,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from namexp.atomic import write_atomically
+from namexp.audio.wav import Samples
 from namexp.runs.metrics import read_metrics
-
-Samples = NDArray[np.float32]
 
 TARGET_COLOUR = "#222222"
 COLOURS = ("#d1495b", "#00798c", "#edae49", "#66a182", "#8d6a9f", "#2e4057")
@@ -46,7 +45,7 @@ def draw_comparison(
     """
     figure = Figure(figsize=(12, 9), layout="constrained")
     axes = figure.subplots(2, 2)
-    start = _loudest(target, int(EXCERPT_SECONDS * sample_rate))
+    start = _median_block(target, int(EXCERPT_SECONDS * sample_rate))
     _draw_learning(axes[0, 0], metrics, submodels)
     _draw_excerpt(axes[0, 1], target, predictions, sample_rate, submodels, start)
     _draw_spectrum(axes[1, 0], target, predictions, sample_rate, submodels)
@@ -63,7 +62,7 @@ def _colour(row: int) -> str:
     return COLOURS[row % len(COLOURS)]
 
 
-def _loudest(target: Samples, width: int) -> int:
+def _median_block(target: Samples, width: int) -> int:
     """Start of an excerpt where the target is at its median loudness: typical, not extreme."""
     if target.size <= width:
         return 0

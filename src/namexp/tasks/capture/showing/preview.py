@@ -15,7 +15,7 @@ from namexp.audio.wav import Samples
 from namexp.models.network import Network
 from namexp.models.streaming import respond
 from namexp.tasks.capture.data.excerpt import Excerpt
-from namexp.tasks.capture.module import CaptureTask
+from namexp.tasks.capture.module import CaptureModule
 from namexp.tracking import keys
 from namexp.tracking.tracker import Clip, Tracker
 
@@ -40,11 +40,11 @@ class AudioPreview(pl.Callback):
         number = (trainer.current_epoch + 1) // (trainer.check_val_every_n_epoch or 1)
         if number % self._every:
             return
-        assert isinstance(pl_module, CaptureTask)
+        assert isinstance(pl_module, CaptureModule)
         network = pl_module.network
         played = played_excerpt(network, self._excerpt)
         clips = submodel_clips(self._excerpt, played, network.row_suffixes, network.row_names)
-        self._tracker.audio(clips, trainer.global_step)
+        self._tracker.audio(clips, pl_module.updates)
 
 
 def played_excerpt(network: Network, excerpt: Excerpt) -> Samples:

@@ -1,9 +1,9 @@
-"""The best weights of every submodel, each by its own validation loss."""
+"""The best weights of every submodel, each by its own validation loss: written in training, read after."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,12 @@ import pytorch_lightning as pl
 import torch
 
 from namexp.atomic import write_atomically
-from namexp.runs.files import write_json
-from namexp.runs.layout import RunLayout
-from namexp.tasks.capture.module import CaptureTask
+from namexp.engine.checkpoint import Best, best_of_trainer, check_same_model, load_checkpoint
+from namexp.engine.module import TaskModule
+from namexp.errors import UserError
+from namexp.models.network import Network
+from namexp.runs.files import read_json, write_json
+from namexp.tasks.capture.layout import CaptureLayout
 
 
 class BestSubmodels(pl.Callback):
@@ -24,7 +27,7 @@ class BestSubmodels(pl.Callback):
     """
 
     def __init__(
-        self, run: RunLayout, names: tuple[str, ...], content: Callable[[int], dict[str, Any]]
+        self, run: CaptureLayout, names: tuple[str, ...], content: Callable[[int], dict[str, Any]]
     ) -> None:
         """Track submodels.
 
@@ -42,26 +45,23 @@ class BestSubmodels(pl.Callback):
         """Compare every submodel's val_loss with its best."""
         if trainer.sanity_checking:
             return
-        assert isinstance(pl_module, CaptureTask)
-        suffixes = pl_module.network.row_suffixes
-        keys = [f"val_loss{s}" for s in suffixes]
+        assert isinstance(pl_module, TaskModule)
         improved = False
-        for i, key in enumerate(keys):
-            value = float(trainer.callback_metrics[key])
+        for i, value in enumerate(pl_module.of_rows("val_loss", trainer.callback_metrics)):
             if math.isfinite(value) and value < self.bests[i]["best_metric"]:
-                self._keep(i, value, trainer)
+                self._keep(i, value, trainer, pl_module.updates)
                 improved = True
         if improved and trainer.is_global_zero:
             self._write_index()
 
-    def _keep(self, index: int, value: float, trainer: pl.Trainer) -> None:
+    def _keep(self, index: int, value: float, trainer: pl.Trainer, updates: int) -> None:
         path = self._run.packed_best_submodel(index)
         self.bests[index] = {
             "submodel_index": index,
             "submodel_name": self._names[index],
             "best_metric": value,
             "epoch": trainer.current_epoch,
-            "step": trainer.global_step,
+            "step": updates,
             "checkpoint_path": path.name,
         }
         if trainer.is_global_zero:
@@ -83,3 +83,51 @@ class BestSubmodels(pl.Callback):
 
 def _save(content: dict[str, Any], path: Path) -> None:
     torch.save(content, path)
+
+
+def member_content(network: Network, description: Mapping[str, Any], index: int) -> dict[str, Any]:
+    """What the checkpoint of submodel ``index`` holds besides how good it is."""
+    about = {**description, "submodel_index": index}
+    return {"namexp": about, "state_dict": network.members[index].state_dict()}
+
+
+def load_best(run: CaptureLayout, network: Network, description: Mapping[str, Any]) -> list[Best]:
+    """Put the best weights of every submodel into ``network``.
+
+    A pack takes each submodel's own best; what has no best checkpoint keeps the weights that
+    ``network`` has.
+
+    Returns:
+        One for each submodel of a pack, else one for all.
+
+    Raises:
+        UserError: a checkpoint belongs to another model.
+    """
+    if not network.members:
+        return [best_of_trainer(run, network, description)]
+    found = _packed_bests(run)
+    return [_load_member(run, member, found.get(i), description) for i, member in enumerate(network.members)]
+
+
+def _load_member(
+    run: CaptureLayout, member: Network, entry: Mapping[str, Any] | None, description: Mapping[str, Any]
+) -> Best:
+    if entry is None:
+        return Best(None, None)
+    path = run.root / entry["checkpoint_path"]
+    content = load_checkpoint(path)
+    check_same_model(content["namexp"], description, path)
+    member.load_state_dict(content["state_dict"])
+    own = content["best"]  # written in one piece with the weights, unlike the index
+    return Best(own["epoch"], own["best_metric"])
+
+
+def _packed_bests(run: CaptureLayout) -> dict[int, Mapping[str, Any]]:
+    """The entries of packed_best.json by submodel; empty before the first validation."""
+    if not run.packed_best.exists():
+        return {}
+    entries = read_json(run.packed_best).get("submodels")
+    known = {"submodel_index", "checkpoint_path", "epoch", "best_metric"}
+    if not isinstance(entries, list) or not all(known <= set(entry) for entry in entries):
+        raise UserError(f"{run.packed_best}: is damaged: every submodel needs {', '.join(sorted(known))}.")
+    return {entry["submodel_index"]: entry for entry in entries}

@@ -13,19 +13,20 @@ from typing import Any
 
 import torch
 
-from namexp.engine.checkpoint import StoredNetwork, load_stored
 from namexp.errors import UserError
 from namexp.models.network import Network
 from namexp.nam.compose import compose_container, compose_model
 from namexp.nam.model import NamModel
 from namexp.nam.verify import played_rows, probe_signal, write_verified
 from namexp.runs.files import finite, read_json
-from namexp.runs.layout import RunLayout
-from namexp.schema.experiment import ExperimentConfig, parse_experiment
+from namexp.schema.experiment import check_config, plain_config
 from namexp.schema.resuming import stored_config
 from namexp.tasks.capture.config.export import check_user_metadata
 from namexp.tasks.capture.config.model import ModelPlan
 from namexp.tasks.capture.config.thresholds import resolve_thresholds
+from namexp.tasks.capture.config.whole import CaptureConfig
+from namexp.tasks.capture.layout import CaptureLayout
+from namexp.tasks.capture.weights.stored import StoredNetwork, load_stored
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +142,7 @@ def _training_of_unfinished(stored: StoredNetwork) -> list[dict[str, Any]]:
     ]
 
 
-def _esrs_of_unfinished(config: ExperimentConfig, stored: StoredNetwork, setting: Any) -> list[float]:
+def _esrs_of_unfinished(config: CaptureConfig, stored: StoredNetwork, setting: Any) -> list[float]:
     """The best validations stand for the scores, where they are ESRs."""
     if setting == "quality" and config.loss.val_loss != "esr":
         raise UserError(
@@ -172,8 +173,8 @@ def export_run(
     Raises:
         UserError: no training there, thresholds that do not fit, unknown metadata.
     """
-    run = RunLayout(root)
-    config = parse_experiment(stored_config(run.config))
+    run = CaptureLayout(root)
+    config = check_config(plain_config(stored_config(run.config)), CaptureConfig)
     stored = load_stored(run)
     setting = container_max_values or config.export.container_max_values
     if container_max_values is not None and not stored.network.members:

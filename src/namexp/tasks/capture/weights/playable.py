@@ -8,13 +8,14 @@ from pathlib import Path
 
 from torch import Tensor
 
-from namexp.engine.checkpoint import load_checkpoint, load_network_state, load_stored, rebuild
+from namexp.engine.checkpoint import load_checkpoint, load_network_state
 from namexp.errors import UserError
 from namexp.models.network import Network
 from namexp.models.streaming import play, player
 from namexp.nam.model import read_nam
-from namexp.runs.layout import RunLayout
-from namexp.schema.experiment import parse_model
+from namexp.tasks.capture.config.whole import parse_model
+from namexp.tasks.capture.layout import CaptureLayout
+from namexp.tasks.capture.weights.stored import load_stored, rebuild
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def load_playable(path: Path) -> Playable:
         UserError: it is none of the three, or damaged.
     """
     if path.is_dir():
-        run = RunLayout(path)
+        run = CaptureLayout(path)
         if run.nam.exists():
             return load_playable(run.nam)
         return _from_run(run)
@@ -95,6 +96,6 @@ def _from_checkpoint(path: Path) -> Playable:
     return Playable(network.float().eval(), about["sample_rate"], 1.0 / about["target_scale"])
 
 
-def _from_run(run: RunLayout) -> Playable:
+def _from_run(run: CaptureLayout) -> Playable:
     stored = load_stored(run)
     return Playable(stored.network, stored.about["sample_rate"], 1.0 / stored.about["target_scale"])

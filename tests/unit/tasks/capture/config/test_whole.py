@@ -9,14 +9,11 @@ from omegaconf import OmegaConf
 
 from namexp.conf_dir import conf_dir
 from namexp.errors import UserError
-from namexp.schema.experiment import (
-    ExperimentConfig,
-    parse_experiment,
-    parse_model,
-    resolved_config,
-)
+from namexp.schema.experiment import resolved_config
+from namexp.tasks.capture.config.whole import CaptureConfig, parse_model
+from namexp.tasks.known import parse_experiment
 
-Parse = Callable[..., ExperimentConfig]
+Parse = Callable[..., CaptureConfig]
 SMALL = "model=packed_wavenet_small"
 TOP_HEAD = "model.head={channels: 4, activation: ReLU, kernel_sizes: [3]}"
 
@@ -271,7 +268,7 @@ def test_a_written_config_says_the_same(tmp_path: Path, monkeypatch: pytest.Monk
     overrides = ["model=packed_wavenet", "seed=3", "data.input=in.wav", "data.target=../amp.wav"]
     with initialize_config_dir(conf_dir(), version_base="1.3"):
         cfg = compose("train", overrides)
-    resolved = resolved_config(cfg)
+    resolved = resolved_config(cfg, CaptureConfig)
     assert resolved["data"]["input"] == str(tmp_path / "in.wav")
     assert resolved["data"]["target"] == str(tmp_path.parent / "amp.wav")
     (tmp_path / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(resolved)))
@@ -287,6 +284,6 @@ def test_files_of_pairs_become_absolute(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     with initialize_config_dir(conf_dir(), version_base="1.3"):
         cfg = compose("train", ["data.pairs=[{input: a.wav, target: b.wav}]"])
-    assert resolved_config(cfg)["data"]["pairs"] == [
+    assert resolved_config(cfg, CaptureConfig)["data"]["pairs"] == [
         {"input": str(tmp_path / "a.wav"), "target": str(tmp_path / "b.wav")}
     ]

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from namexp.tasks.capture.data.excerpt import Excerpt
-from namexp.tasks.capture.module import CaptureTask
+from namexp.tasks.capture.module import CaptureModule
 from namexp.tasks.capture.showing.preview import AudioPreview, played_excerpt, recording_clips, submodel_clips
 from namexp.tracking.tracker import Clip, Tracker
 from tests.captures import two_submodels
@@ -42,13 +42,13 @@ class Listener(Tracker):
 
 
 @pytest.fixture
-def task() -> CaptureTask:
+def task() -> CaptureModule:
     """Two submodels, R = 4."""
     return two_submodels([1, 2])
 
 
 @pytest.fixture
-def excerpt(task: CaptureTask) -> Excerpt:
+def excerpt(task: CaptureModule) -> Excerpt:
     """20 samples, trained on at half their level."""
     R = task.network.receptive_field
     assert R is not None
@@ -60,7 +60,7 @@ def excerpt(task: CaptureTask) -> Excerpt:
 def _trainer(epoch: int, every: int, **state: Any) -> Any:
     return SimpleNamespace(
         **{"sanity_checking": False, "is_global_zero": True, **state},
-        current_epoch=epoch, check_val_every_n_epoch=every, global_step=10 * (epoch + 1),
+        current_epoch=epoch, check_val_every_n_epoch=every,
     )  # fmt: skip
 
 
@@ -68,24 +68,27 @@ def _trainer(epoch: int, every: int, **state: Any) -> Any:
     ("validates_every", "epochs", "steps"), [(1, range(7), [30, 60]), (2, range(1, 14, 2), [60, 120])]
 )
 def test_every_third_validation_is_heard(
-    task: CaptureTask, excerpt: Excerpt, validates_every: int, epochs: range, steps: list[int]
+    task: CaptureModule, excerpt: Excerpt, validates_every: int, epochs: range, steps: list[int]
 ) -> None:
     tracker = Listener()
     callback = AudioPreview(tracker, excerpt, every_n_validations=3)
     for epoch in epochs:
+        task.updates = 10 * (epoch + 1)
         callback.on_validation_end(_trainer(epoch, validates_every), task)
     assert [step for step, _ in tracker.heard] == steps
 
 
 @pytest.mark.parametrize("state", [{"sanity_checking": True}, {"is_global_zero": False}])
-def test_it_is_silent(task: CaptureTask, excerpt: Excerpt, state: dict[str, bool]) -> None:
+def test_it_is_silent(task: CaptureModule, excerpt: Excerpt, state: dict[str, bool]) -> None:
     tracker = Listener()
     callback = AudioPreview(tracker, excerpt, every_n_validations=1)
     callback.on_validation_end(_trainer(0, 1, **state), task)
     assert tracker.heard == []
 
 
-def test_prediction_and_difference_at_the_level_of_the_recording(task: CaptureTask, excerpt: Excerpt) -> None:
+def test_prediction_and_difference_at_the_level_of_the_recording(
+    task: CaptureModule, excerpt: Excerpt
+) -> None:
     tracker = Listener()
     AudioPreview(tracker, excerpt, every_n_validations=1).on_validation_end(_trainer(0, 1), task)
     ((_, clips),) = tracker.heard
@@ -111,7 +114,7 @@ def test_a_perfect_prediction_and_a_silent_target_have_captions_too(excerpt: Exc
     assert np.isfinite(clips["audio/difference"].samples).all()
 
 
-def test_listening_changes_nothing(task: CaptureTask, excerpt: Excerpt) -> None:
+def test_listening_changes_nothing(task: CaptureModule, excerpt: Excerpt) -> None:
     before = {key: value.clone() for key, value in task.state_dict().items()}
     state = torch.get_rng_state()
     tracker = Listener()
@@ -121,7 +124,7 @@ def test_listening_changes_nothing(task: CaptureTask, excerpt: Excerpt) -> None:
     assert all(parameter.grad is None for parameter in task.parameters())
 
 
-def test_a_network_in_float64_is_played_as_it_is(task: CaptureTask, excerpt: Excerpt) -> None:
+def test_a_network_in_float64_is_played_as_it_is(task: CaptureModule, excerpt: Excerpt) -> None:
     single = played_excerpt(task.network, excerpt)
     double = played_excerpt(task.network.double(), excerpt)
     assert double.dtype == np.float32

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-from namexp.runs.layout import RunLayout
-from namexp.tasks.capture.module import CaptureTask
+from namexp.tasks.capture.layout import CaptureLayout
+from namexp.tasks.capture.module import CaptureModule
 from namexp.tasks.capture.weights.best import BestSubmodels
 from tests.captures import two_submodels
 
@@ -20,7 +20,7 @@ NAMES = ("small", "large")
 
 
 @pytest.fixture(scope="module")
-def task() -> CaptureTask:
+def task() -> CaptureModule:
     """A real task with two submodels."""
     return two_submodels([1])
 
@@ -36,7 +36,7 @@ class Weights:
 
 def _validate(
     callback: BestSubmodels,
-    task: CaptureTask,
+    task: CaptureModule,
     epoch: int,
     losses: tuple[float, float],
     *,
@@ -49,12 +49,12 @@ def _validate(
         sanity_checking=sanity_checking,
         is_global_zero=is_global_zero,
         current_epoch=epoch,
-        global_step=10 * (epoch + 1),
     )
+    task.updates = 10 * (epoch + 1)
     callback.on_validation_end(trainer, task)
 
 
-def _run(run: RunLayout, task: CaptureTask, losses: list[tuple[float, float]]) -> BestSubmodels:
+def _run(run: CaptureLayout, task: CaptureModule, losses: list[tuple[float, float]]) -> BestSubmodels:
     weights = Weights()
     callback = BestSubmodels(run, NAMES, weights)
     for epoch, pair in enumerate(losses):
@@ -74,7 +74,7 @@ def _entry(index: int, metric: float, epoch: int) -> dict[str, Any]:
     }
 
 
-def _saved(run: RunLayout, index: int) -> tuple[float, dict[str, Any]]:
+def _saved(run: CaptureLayout, index: int) -> tuple[float, dict[str, Any]]:
     """(epoch of the weights, the entry beside them), read without running any code of the file."""
     checkpoint = torch.load(run.packed_best_submodel(index), weights_only=True)
     epoch, own = checkpoint["state_dict"]["weight"].tolist()
@@ -82,7 +82,7 @@ def _saved(run: RunLayout, index: int) -> tuple[float, dict[str, Any]]:
     return epoch, checkpoint["best"]
 
 
-def _index(run: RunLayout) -> list[dict[str, Any]]:
+def _index(run: CaptureLayout) -> list[dict[str, Any]]:
     content = json.loads(run.packed_best.read_text())
     assert list(content) == ["submodels"]
     return content["submodels"]
@@ -92,8 +92,8 @@ SEQUENCE = (0.5, math.nan, 0.9, 0.4)  # bests: 0.5 in epoch 0, then 0.4 in epoch
 
 
 @pytest.mark.parametrize("watched", [0, 1])
-def test_nan_never_wins(tmp_path: Path, task: CaptureTask, watched: int) -> None:
-    run = RunLayout(tmp_path)
+def test_nan_never_wins(tmp_path: Path, task: CaptureModule, watched: int) -> None:
+    run = CaptureLayout(tmp_path)
     weights = Weights()
     callback = BestSubmodels(run, NAMES, weights)
     bests = []
@@ -106,8 +106,8 @@ def test_nan_never_wins(tmp_path: Path, task: CaptureTask, watched: int) -> None
     assert _saved(run, 1 - watched)[0] == 0.0  # the other one stays with its own first
 
 
-def test_every_submodel_has_a_best_of_its_own(tmp_path: Path, task: CaptureTask) -> None:
-    run = RunLayout(tmp_path)
+def test_every_submodel_has_a_best_of_its_own(tmp_path: Path, task: CaptureModule) -> None:
+    run = CaptureLayout(tmp_path)
     _run(run, task, [(0.5, 0.25), (0.75, 0.125), (0.25, 0.5), (0.25, 0.5)])  # equal is not better
     expected = [_entry(0, 0.25, 2), _entry(1, 0.125, 1)]
     assert _index(run) == expected
@@ -118,34 +118,34 @@ def test_every_submodel_has_a_best_of_its_own(tmp_path: Path, task: CaptureTask)
     ]  # fmt: skip
 
 
-def test_a_submodel_without_a_finite_loss_is_not_listed(tmp_path: Path, task: CaptureTask) -> None:
-    run = RunLayout(tmp_path)
+def test_a_submodel_without_a_finite_loss_is_not_listed(tmp_path: Path, task: CaptureModule) -> None:
+    run = CaptureLayout(tmp_path)
     _run(run, task, [(math.nan, 0.5), (math.inf, 0.25), (-math.inf, 0.125)])
     assert _index(run) == [_entry(1, 0.125, 2)]
     assert not run.packed_best_submodel(0).exists()
 
 
-def test_nothing_is_written_before_something_is_finite(tmp_path: Path, task: CaptureTask) -> None:
-    _run(RunLayout(tmp_path), task, [(math.nan, math.inf)])
+def test_nothing_is_written_before_something_is_finite(tmp_path: Path, task: CaptureModule) -> None:
+    _run(CaptureLayout(tmp_path), task, [(math.nan, math.inf)])
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_sanity_check_does_not_count(tmp_path: Path, task: CaptureTask) -> None:
-    callback = BestSubmodels(RunLayout(tmp_path), NAMES, Weights())
+def test_the_sanity_check_does_not_count(tmp_path: Path, task: CaptureModule) -> None:
+    callback = BestSubmodels(CaptureLayout(tmp_path), NAMES, Weights())
     _validate(callback, task, 0, (0.1, 0.1), sanity_checking=True)
     assert callback.bests == [{"best_metric": math.inf}] * 2
     assert list(tmp_path.iterdir()) == []
 
 
-def test_only_the_first_process_writes(tmp_path: Path, task: CaptureTask) -> None:
-    callback = BestSubmodels(RunLayout(tmp_path), NAMES, Weights())
+def test_only_the_first_process_writes(tmp_path: Path, task: CaptureModule) -> None:
+    callback = BestSubmodels(CaptureLayout(tmp_path), NAMES, Weights())
     _validate(callback, task, 0, (0.5, 0.25), is_global_zero=False)
     assert [best["best_metric"] for best in callback.bests] == [0.5, 0.25]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_continued_run_goes_on_from_its_bests(tmp_path: Path, task: CaptureTask) -> None:
-    run = RunLayout(tmp_path)
+def test_a_continued_run_goes_on_from_its_bests(tmp_path: Path, task: CaptureModule) -> None:
+    run = CaptureLayout(tmp_path)
     first = _run(run, task, [(0.5, 0.25), (0.375, 0.5)])
     torch.save(first.state_dict(), tmp_path / "state.pt")
 
@@ -160,15 +160,15 @@ def test_a_continued_run_goes_on_from_its_bests(tmp_path: Path, task: CaptureTas
     assert _saved(run, 1)[0] == 2.0
 
 
-def test_the_state_is_a_copy(tmp_path: Path, task: CaptureTask) -> None:
-    callback = _run(RunLayout(tmp_path), task, [(0.5, 0.25)])
+def test_the_state_is_a_copy(tmp_path: Path, task: CaptureModule) -> None:
+    callback = _run(CaptureLayout(tmp_path), task, [(0.5, 0.25)])
     state = callback.state_dict()
     _validate(callback, task, 1, (0.125, 0.125))
     assert state == {"bests": [_entry(0, 0.5, 0), _entry(1, 0.25, 0)]}
 
 
-def test_state_before_anything_happened(tmp_path: Path, task: CaptureTask) -> None:
-    fresh = BestSubmodels(RunLayout(tmp_path), NAMES, Weights())
-    fresh.load_state_dict(BestSubmodels(RunLayout(tmp_path), NAMES, Weights()).state_dict())
+def test_state_before_anything_happened(tmp_path: Path, task: CaptureModule) -> None:
+    fresh = BestSubmodels(CaptureLayout(tmp_path), NAMES, Weights())
+    fresh.load_state_dict(BestSubmodels(CaptureLayout(tmp_path), NAMES, Weights()).state_dict())
     _validate(fresh, task, 0, (0.5, math.nan))
-    assert _index(RunLayout(tmp_path)) == [_entry(0, 0.5, 0)]
+    assert _index(CaptureLayout(tmp_path)) == [_entry(0, 0.5, 0)]

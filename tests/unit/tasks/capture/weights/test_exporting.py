@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import torch
 
-from namexp.engine.checkpoint import load_best, load_checkpoint
+from namexp.engine.checkpoint import load_checkpoint
 from namexp.errors import UserError
 from namexp.models.wavenet import PackedWaveNet
 from namexp.runs.files import write_json
-from namexp.runs.layout import RunLayout
 from namexp.tasks.capture.config.model import ModelPlan
+from namexp.tasks.capture.layout import CaptureLayout
+from namexp.tasks.capture.weights.best import load_best
 from namexp.tasks.capture.weights.exporting import assemble, container_thresholds
 from tests.architectures import pack
 
@@ -36,7 +37,7 @@ def _assemble(
     )
 
 
-def _with_best_of(run: RunLayout, network: PackedWaveNet, index: int, about: dict[str, Any]) -> None:
+def _with_best_of(run: CaptureLayout, network: PackedWaveNet, index: int, about: dict[str, Any]) -> None:
     """Leave the checkpoint and the index of one submodel, as training does."""
     path = run.packed_best_submodel(index)
     entry = {"submodel_index": index, "checkpoint_path": path.name, "epoch": 7, "best_metric": 0.125}
@@ -46,22 +47,22 @@ def _with_best_of(run: RunLayout, network: PackedWaveNet, index: int, about: dic
 
 
 def test_each_submodel_takes_its_own_best_and_else_keeps_its_weights(tmp_path: Path) -> None:
-    run = RunLayout(tmp_path)
+    run = CaptureLayout(tmp_path)
     trained, network = PackedWaveNet(PLAN.submodels), PackedWaveNet(PLAN.submodels)
     current = [w.export_weights() for w in network.wavenets()]
     _with_best_of(run, trained, 1, ABOUT)
-    best = load_best(run, PLAN, network, ABOUT)
+    best = load_best(run, network, ABOUT)
     assert [(b.epoch, b.val_loss) for b in best] == [(None, None), (7, 0.125)]
     assert torch.equal(network.wavenets()[0].export_weights(), current[0])
     assert torch.equal(network.wavenets()[1].export_weights(), trained.wavenets()[1].export_weights())
 
 
 def test_a_checkpoint_of_another_model_is_refused_although_its_sizes_add_up(tmp_path: Path) -> None:
-    run = RunLayout(tmp_path)
+    run = CaptureLayout(tmp_path)
     network = PackedWaveNet(PLAN.submodels)
     _with_best_of(run, network, 0, {**ABOUT, "model": {"channels": [4, 2]}})
     with pytest.raises(UserError, match=r"holds another model than config\.yaml says .*model\.channels"):
-        load_best(run, PLAN, network, ABOUT)
+        load_best(run, network, ABOUT)
 
 
 def test_a_diverged_submodel_is_named(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the files around a run directory say about the job: alone, or one of a sweep."""
+"""Where a run belongs, as the files around it say: alone, or one of a sweep."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from namexp.errors import UserError, one_line
 
 
 @dataclass(frozen=True)
-class Job:
-    """One execution of the config.
+class Origin:
+    """Where a run belongs.
 
     Attributes:
         sweep: the sweep directory; None for a single run.
@@ -27,7 +27,7 @@ class Job:
     choices: tuple[str, ...]
 
 
-def job_of(run_dir: Path) -> Job:
+def origin_of(run_dir: Path) -> Origin:
     """Read what Hydra left: ``multirun.yaml`` above the run directory, overrides in ``.hydra``.
 
     Files and not Hydra's state, so that a job that is run again by itself still belongs to its sweep.
@@ -41,8 +41,8 @@ def job_of(run_dir: Path) -> Job:
             fixed = _fixed_keys(_texts(above / "multirun.yaml", "hydra.overrides.task"))
             own = _texts(run_dir / ".hydra" / "overrides.yaml", None)
             choices = tuple(text for text in own if _key(text) not in {*fixed, "resume"})
-            return Job(above, run_dir.relative_to(above).as_posix(), choices)
-    return Job(None, None, ())
+            return Origin(above, run_dir.relative_to(above).as_posix(), choices)
+    return Origin(None, None, ())
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,11 @@ def logged_as(run_dir: Path) -> LoggedAs:
         UserError: one of the files is damaged.
     """
     logger = _found(run_dir / "config.yaml", "logger") or {}
-    group, job = logger.get("group"), job_of(run_dir)
+    group, origin = logger.get("group"), origin_of(run_dir)
     return LoggedAs(
         project=logger.get("project"),
         entity=logger.get("entity"),
-        group=group or (job.sweep.name if job.sweep else None),
+        group=group or (origin.sweep.name if origin.sweep else None),
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from namexp.errors import UserError
-from namexp.sweeps.job import Job, LoggedAs, job_of, logged_as
+from namexp.sweeps.origin import LoggedAs, Origin, logged_as, origin_of
 
 
 def _sweep(root: Path, subdir: str) -> Path:
@@ -27,26 +27,26 @@ def _sweep(root: Path, subdir: str) -> Path:
 @pytest.mark.parametrize("subdir", ["0", "12", "model/large"])
 def test_a_job_of_a_sweep_knows_its_number_and_choices(tmp_path: Path, subdir: str) -> None:
     run = _sweep(tmp_path, subdir)
-    assert job_of(run) == Job(tmp_path / "plexi", subdir, ("seed=1", "model.channels=[3,8]"))
+    assert origin_of(run) == Origin(tmp_path / "plexi", subdir, ("seed=1", "model.channels=[3,8]"))
 
 
 def test_a_single_run_belongs_to_none(tmp_path: Path) -> None:
     (tmp_path / "run" / ".hydra").mkdir(parents=True)
     (tmp_path / "run" / ".hydra" / "overrides.yaml").write_text("- seed=1\n")
-    assert job_of(tmp_path / "run") == Job(None, None, ())
+    assert origin_of(tmp_path / "run") == Origin(None, None, ())
 
 
 def test_without_overrides_there_are_no_choices(tmp_path: Path) -> None:
     run = _sweep(tmp_path, "3")
     (run / ".hydra" / "overrides.yaml").unlink()
-    assert job_of(run).choices == ()
+    assert origin_of(run).choices == ()
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     run = _sweep(tmp_path, "0")
     (tmp_path / "plexi" / "multirun.yaml").write_text("a: [1\n")
     with pytest.raises(UserError, match=r"multirun.yaml: cannot be read: ") as caught:
-        job_of(run)
+        origin_of(run)
     assert "\n" not in str(caught.value)
 
 

@@ -1,0 +1,117 @@
+"""One execution of the config by Hydra: alone, or as a job of a sweep.
+
+Nothing here imports torch before the config has been checked.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from namexp.door import shown
+from namexp.runs.entry import is_held, record_failure
+from namexp.runs.layout import RunLayout
+from namexp.runs.table import outcome_table
+from namexp.schema.experiment import ExperimentConfig, resolved_config
+from namexp.schema.resuming import AUTO, continued_config, stored_config
+from namexp.sweeps.directory import SweepLayout
+from namexp.sweeps.record import InterruptedSweepError, runs_in_workers
+
+if TYPE_CHECKING:
+    from namexp.engine.experiment import RunResult
+    from namexp.engine.task import Task
+
+
+class Tasks(NamedTuple):
+    """What can be learned, for those who must not know it.
+
+    Attributes:
+        config_of: the config class that a whole config is for.
+        parse: checks a whole config.
+        task_of: the task that a checked config is for.
+    """
+
+    config_of: Callable[[DictConfig | Mapping[str, Any]], type[ExperimentConfig]]
+    parse: Callable[[DictConfig | Mapping[str, Any]], ExperimentConfig]
+    task_of: Callable[[ExperimentConfig], Task[Any, Any]]
+
+
+class Job:
+    """What Hydra calls. In a sweep exceptions go on to Hydra.
+
+    Of a single run's it would print more than one line: that one waits in ``failure``.
+    """
+
+    def __init__(self, tasks: Tasks) -> None:
+        self.tasks = tasks
+        self.failure: BaseException | None = None
+
+    def __call__(self, cfg: DictConfig) -> None:
+        """Train, and keep in the run directory why not."""
+        context = HydraConfig.get()
+        run_dir = Path(context.runtime.output_dir)
+        in_sweep = context.mode == RunMode.MULTIRUN
+        sweep = Path(context.sweep.dir) if in_sweep else None
+        if sweep is not None and SweepLayout(sweep).interrupted.exists():
+            raise InterruptedSweepError
+        try:
+            self._train(cfg, run_dir, list(context.overrides.task), sweep)
+        except (Exception, KeyboardInterrupt) as error:
+            record_failure(RunLayout(run_dir), error)
+            with (run_dir / "train.log").open("a", encoding="utf-8") as log:
+                traceback.print_exception(error, file=log)
+            if in_sweep and isinstance(error, KeyboardInterrupt) and runs_in_workers(context.launcher):
+                raise InterruptedSweepError from None
+            if in_sweep:
+                raise
+            self.failure = error
+        except SystemExit:  # told to stop
+            if in_sweep:
+                raise
+            self.failure = KeyboardInterrupt()
+
+    def _train(self, cfg: DictConfig, run_dir: Path, overrides: list[str], sweep: Path | None) -> None:
+        config, resolved = self._checked(cfg, run_dir, overrides)
+        from namexp.engine import experiment
+
+        # A job that its scheduler has started again finds what it has done already
+        requeued = sweep is not None and "SUBMITIT_EXECUTOR" in os.environ
+        resume = AUTO if requeued else cfg.resume
+        if sweep is not None and resume == AUTO and is_held(RunLayout(run_dir)):
+            print(f"{shown(run_dir)}: another process is at work here, which is left to it")
+            return
+        task = self.tasks.task_of(config)
+        result = experiment.run(task, config, resolved, run_dir, resume=resume, sweep=sweep)
+        _say(result, task.products)
+        if result.interrupted:
+            if sweep is None:
+                print(f"go on   python -m namexp.train resume={shlex.quote(shown(run_dir))}")
+            raise KeyboardInterrupt
+
+    def _checked(
+        self, cfg: DictConfig, run_dir: Path, overrides: list[str]
+    ) -> tuple[ExperimentConfig, dict[str, Any]]:
+        """The config as an object and as plain values."""
+        if cfg.resume in (None, AUTO):
+            return self.tasks.parse(cfg), resolved_config(cfg, self.tasks.config_of(cfg))
+        stored = stored_config(RunLayout(run_dir).config)
+        resolved = continued_config(stored, cfg, overrides, self.tasks.config_of(stored))
+        return self.tasks.parse(resolved), resolved
+
+
+def _say(result: RunResult, products: tuple[str, ...]) -> None:
+    """What came out, and where it lies."""
+    print(outcome_table(result.summary))
+    run = result.run
+    files = [("model", run.root / products[0])] if products else []
+    for name, path in (*files, ("picture", run.comparison), ("report", run.report)):
+        if path.exists():
+            print(f"{name.ljust(8)} {shown(path)}")

@@ -1,0 +1,46 @@
+"""One group of a config as an object of its class."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, TypeVar
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from namexp.errors import UserError, one_line
+from namexp.schema.fields import Fields, shown
+
+G = TypeVar("G")
+
+
+def parse_group(name: str, values: Any, cls: type[G]) -> G:
+    """``values`` as an object of ``cls``, a dataclass, with every key and type checked.
+
+    Raises:
+        UserError: a key that is misspelt or missing, or a value of the wrong type or out of range.
+    """
+    fields = Fields(values, name)
+    known = dataclasses.fields(cls)  # type: ignore[arg-type]
+    for field in known:
+        fields.raw(field.name, None)
+    fields.finish()
+    # one with a default joined later: the config.yaml of older runs lacks it
+    required = [field.name for field in known if field.default is dataclasses.MISSING]
+    missing = [key for key in required if key not in values]
+    if missing:
+        raise UserError(f"{name}.{missing[0]} is missing; add it to conf/{name}.")
+    try:
+        typed = OmegaConf.merge(OmegaConf.structured(cls), values)
+    except OmegaConfBaseException as error:
+        key = error.full_key or ""
+        value = values.get(key.split(".")[0]) if key else values
+        raise UserError(f"{name}.{key} (= {shown(value)}): {reason(error)}") from None
+    checked = OmegaConf.to_container(typed, resolve=True)
+    assert isinstance(checked, dict)
+    return cls(**{str(key): value for key, value in checked.items()})
+
+
+def reason(error: OmegaConfBaseException) -> str:
+    """What OmegaConf says, without where: that is said already."""
+    return one_line(error).split(" full_key:")[0]
