@@ -9,21 +9,21 @@ from omegaconf import DictConfig
 
 from namexp.conf_dir import conf_dir
 from namexp.door import guarded
-from namexp.engine.job import Job, Tasks
+from namexp.engine.execution import Execution, Tasks
 from namexp.engine.launch import launch
 from namexp.tasks import known
 
-JOB = Job(Tasks(known.config_of, known.parse_experiment, known.task_of))
+EXECUTION = Execution(Tasks(known.config_of, known.parse_experiment, known.task_of))
 
 
 @hydra.main(version_base="1.3", config_path=conf_dir(), config_name="train")
 def _train(cfg: DictConfig) -> None:
-    JOB(cfg)
+    EXECUTION(cfg)
 
 
 def main() -> int:
     """The command."""
-    return guarded("namexp.train", lambda: launch(_train, JOB))
+    return guarded("namexp.train", lambda: launch(_train, EXECUTION))
 
 
 if __name__ == "__main__":

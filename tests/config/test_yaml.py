@@ -17,7 +17,7 @@ import namexp.conf_dir as conf_dir_module
 from namexp.conf_dir import conf_dir
 from namexp.schema.optimisation import OPTIMIZERS, SCHEDULERS
 from namexp.sweeps.record import expand
-from namexp.sweeps.search import split_space
+from namexp.sweeps.space import split_space
 from namexp.tasks.capture.config.model import MODEL_KINDS
 from namexp.tasks.capture.config.whole import CaptureConfig
 from namexp.tasks.known import parse_experiment
@@ -78,8 +78,9 @@ def test_every_sweep_has_its_jobs_and_each_is_legal(sweep: str, count: int | Non
     assert cfg.hydra.mode.name == "MULTIRUN"
     params = [f"{key}={value}" for key, value in cfg.hydra.sweeper.params.items()]
     if count is None:
-        assert split_space(params)[0] == []
-        assert len(split_space(params)[1]) == 3
+        space = split_space(params)
+        assert space.fixed == []
+        assert len(space.searched) == 3
         return
     jobs = expand(params)
     assert len(jobs) == count

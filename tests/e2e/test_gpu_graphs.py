@@ -14,6 +14,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from namexp.engine.callbacks.counting import Counting
 from namexp.engine.module import Optimisation
 from namexp.kernels.graphed import WARM_UPS, CudaGraphs, GraphedLoss, recorder_on
 from namexp.losses.spectral import Mrstft
@@ -97,9 +98,9 @@ def _train(
     watch = _Watch(strict=strict)
     trainer = pl.Trainer(
         accelerator="gpu", devices=1, max_epochs=1, limit_train_batches=STEPS,
-        logger=MetricsCsvLogger(folder / "metrics.csv"), log_every_n_steps=every, callbacks=[watch],
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-        num_sanity_val_steps=0, use_distributed_sampler=False,
+        logger=MetricsCsvLogger(folder / "metrics.csv"), log_every_n_steps=every,
+        callbacks=[Counting(), watch], enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, num_sanity_val_steps=0, use_distributed_sampler=False,
     )  # fmt: skip
     data = CaptureDataModule(recordings, receptive_field=R, ny=ny, batch_size=batch_size, seed=0)
     trainer.fit(task, datamodule=data)

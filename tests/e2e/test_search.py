@@ -95,6 +95,29 @@ def test_two_processes_work_on_one_search(tmp_path: Path, pair: tuple[Path, Path
     assert len(pids) == 2, "both have worked"
 
 
+def test_what_was_searched_by_one_metric_is_not_searched_by_another(
+    tmp_path: Path, pair: tuple[Path, Path], command: Run
+) -> None:
+    arguments = _arguments(pair, tmp_path / "search", "hydra.sweeper.trials=1")
+    assert command("train", *arguments).returncode == 0
+    again = command("train", *arguments, "resume=auto", "hydra.sweeper.objective=MRSTFT")
+    assert again.returncode == 1
+    assert "is searched by ESR (minimize), not by MRSTFT (minimize)" in again.stderr
+    assert "Traceback" not in again.stderr
+
+
+def test_without_optuna_one_line_says_what_to_install(
+    tmp_path: Path, pair: tuple[Path, Path], command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without" / "sitecustomize.py").write_text("import sys\nsys.modules['optuna'] = None\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "without"))
+    finished = command("train", *_arguments(pair, tmp_path / "search"))
+    assert finished.returncode == 1
+    assert finished.stderr.splitlines()[-1].endswith("needs Optuna: pip install 'namexp[search]'.")
+    assert "Traceback" not in finished.stderr
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -253,7 +253,7 @@ def test_weights_and_biases_keeps_the_highest(sweep: Path) -> None:
 def test_a_search_looks_for_the_highest(command: Run, tmp_path: Path) -> None:
     pytest.importorskip("optuna", reason="optuna is not installed")
     finished = command(
-        "train", *FLAGS, "model=line", "callbacks=quiet", "sweep=search_line", "hydra.sweeper.trials=4",
+        "train", *FLAGS, "model=choice(line)", "callbacks=quiet", "sweep=search_line", "hydra.sweeper.trials=4",
         "hydra.sweep.dir=search", "trainer.max_epochs=3",
     )  # fmt: skip
     assert finished.returncode == 0, finished.stderr
@@ -261,6 +261,7 @@ def test_a_search_looks_for_the_highest(command: Run, tmp_path: Path) -> None:
         read_json(tmp_path / "search" / str(i) / "summary.json")["submodels"][0]["LL"] for i in range(4)
     ]
     best = int(np.argmax(figures))
+    # "choice" of one model: what is learned is known from the trials, not from the defaults
     assert f"best of 4: job {best}, LL {figures[best]:.5g} with optimizer.lr=" in finished.stdout
 
 
@@ -314,6 +315,10 @@ def test_points_may_be_moved_and_their_content_counts(command: Run, tmp_path: Pa
             "one of val_loss, LL, RMSE",
         ),
         (["model=line", "data.file=nowhere.npy"], "data.file (= "),
+        (
+            ["model=line", "init_from=nowhere"],
+            "init_from (= nowhere): the task line cannot start from weights; leave it out.",
+        ),
     ],
 )  # fmt: skip
 def test_what_belongs_to_another_task_is_refused_by_name(

@@ -49,8 +49,3 @@ class LineConfig(ExperimentConfig):
     )
     files = ("data.file",)
     options: ClassVar[Mapping[str, str]] = {"data": "points"}
-
-    def __post_init__(self) -> None:
-        """Agreement between groups."""
-        super().__post_init__()
-        self.check_plateau()

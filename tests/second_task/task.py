@@ -168,9 +168,7 @@ class Line(Task[LineConfig, Points]):
 
     def module(self, training: Training[LineConfig, Points]) -> LineModule:
         """Two groups."""
-        config = training.config
-        how = Optimisation(config.optimizer, config.scheduler, config.trainer.gradient_clip_norm)
-        return LineModule(training.network, how, description=training.description)
+        return LineModule(training.network, Optimisation.of(training.config))
 
     def data(self, training: Training[LineConfig, Points], place: Place) -> PointsData:
         """Of one process."""

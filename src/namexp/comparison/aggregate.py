@@ -1,6 +1,6 @@
 """Repeated seeds: how far they scatter, and whether two settings really differ.
 
-Of a metric that is a ratio, such as an ESR, logarithms are compared: two settings differ by a factor. Of any
+Of a metric that is above 0, such as an ESR, logarithms are compared: two settings differ by a factor. Of any
 other, values are compared: they differ by so much.
 """
 
@@ -134,7 +134,7 @@ def _group(key: str, runs: Sequence[Run]) -> Group:
         assert run.seed is not None
         for i in range(len(run.submodels)):
             value = run.figure(i)
-            if value is not None:
+            if value is not None and (value > 0 or not run.headline.is_logarithmic):
                 values[i].setdefault(run.seed, value)
     names = tuple(s.name for s in longest.submodels)
     return Group(key, tuple(r.label for r in runs), names, tuple(values), longest.headline)
@@ -157,8 +157,9 @@ def compare(settings: Sequence[Group]) -> list[Comparison]:
     With more than six settings the best six (by their largest submodel) among those repeated most are
     compared.
     """
-    chosen = _chosen(settings)
-    pairs = ((a, b) for a, b in itertools.combinations(chosen, 2) if a.metric.is_like(b.metric))
+    pairs = (
+        pair for own in _by_metric(settings) for pair in itertools.combinations(_chosen(own), 2)
+    )  # fmt: skip
     found = [
         compare_pair(a, b, i)
         for a, b in pairs
@@ -166,6 +167,17 @@ def compare(settings: Sequence[Group]) -> list[Comparison]:
         if a.values[i] and b.values[i]
     ]
     return holm(found)
+
+
+def _by_metric(settings: Sequence[Group]) -> list[list[Group]]:
+    found: list[list[Group]] = []
+    for group in settings:
+        alike = next((own for own in found if own[0].metric.is_like(group.metric)), None)
+        if alike is None:
+            found.append([group])
+        else:
+            alike.append(group)
+    return found
 
 
 def _chosen(settings: Sequence[Group]) -> list[Group]:
@@ -184,7 +196,7 @@ def _mean(values: Sequence[float], metric: Metric) -> float:
 
 
 def _compared(values: Sequence[float], metric: Metric) -> list[float]:
-    return [math.log(value) for value in values] if metric.scale == "ratio" else list(values)
+    return [math.log(value) for value in values] if metric.is_logarithmic else list(values)
 
 
 def compare_pair(a: Group, b: Group, submodel: int) -> Comparison:
@@ -193,7 +205,7 @@ def compare_pair(a: Group, b: Group, submodel: int) -> Comparison:
     With fewer than two trainings of one of them nobody can tell: interval and p are None.
     """
     of_a, of_b, metric = a.values[submodel], b.values[submodel], a.metric
-    paired, is_ratio = set(of_a) == set(of_b), metric.scale == "ratio"
+    paired, is_ratio = set(of_a) == set(of_b), metric.is_logarithmic
     seeds = sorted(of_a)
     values_a = _compared([of_a[s] for s in seeds], metric)
     values_b = _compared([of_b[s] for s in (seeds if paired else sorted(of_b))], metric)

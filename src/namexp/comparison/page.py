@@ -89,7 +89,7 @@ def _write_page(runs: Sequence[Run], directory: Path, name: str) -> Content:
 class _Page:
     """Collects what the page holds besides its figures, as far as the budget goes.
 
-    Runs on the Pareto front come first, then those with the lowest ESR: what no longer fits is
+    Runs on the Pareto front come first, then those with the best headline: what no longer fits is
     left out of the last.
     """
 

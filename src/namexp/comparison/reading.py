@@ -19,6 +19,7 @@ from namexp.runs.layout import RunLayout
 from namexp.runs.metrics import read_metrics
 from namexp.runs.states import DONE, FAILED, INTERRUPTED, RUNNING, UNKNOWN
 from namexp.runs.summaries import metrics_of, slashed
+from namexp.schema.identifying import NEUTRAL, Identifying
 from namexp.schema.metric import Metric
 
 Curves = dict[str, tuple[tuple[float, float], ...]]
@@ -39,7 +40,7 @@ def read_run(root: Path, label: str) -> Run:
     hydra = hydra if isinstance(hydra, dict) else {}
     overrides = _overrides(root / ".hydra" / "overrides.yaml", damages)
     state, reason = _state(run, status)
-    metrics = metrics_of(summary)
+    metrics = metrics_of(summary or status)  # status.json says it from the beginning
     submodels = _submodels(summary.get("submodels"), metrics)
     return Run(
         root=root,
@@ -62,26 +63,14 @@ def read_run(root: Path, label: str) -> Run:
         started=_text(status.get("started")),
         submodels=submodels,
         max_values=max_values(summary, len(submodels)),
-        curves=_curves(run.metrics, metrics if summary else (), damages),
+        curves=_curves(run.metrics, metrics, damages),
         damages=tuple(damages),
     )
 
 
 # What could not change the weights when summaries did not yet say their identity without the seed.
-_IGNORED_BEFORE = (
-    "export",
-    "logger",
-    "callbacks.progress",
-    "callbacks.plots",
-    "callbacks.audio",
-    "callbacks.report",
-    "trainer.log_every_n_steps",
-    "trainer.cuda_graph",
-    "data.input",
-    "data.target",
-    "data.pairs.input",
-    "data.pairs.target",
-    "init_from",
+_BEFORE = Identifying(
+    (*NEUTRAL, "export", "data.input", "data.target", "data.pairs.input", "data.pairs.target"), {}
 )
 
 
@@ -92,7 +81,7 @@ def _group(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
         return said
     sha256 = summary.get("audio_sha256")
     try:
-        return seedless_id(config, sha256 if isinstance(sha256, dict) else {}, ignored=_IGNORED_BEFORE)
+        return seedless_id(config, sha256 if isinstance(sha256, dict) else {}, by=_BEFORE)
     except TypeError:  # a damaged config may have keys that cannot be sorted
         return None
 
@@ -163,10 +152,7 @@ def max_values(summary: Mapping[str, Any], num_sizes: int) -> tuple[float, ...] 
 
 
 def _curves(path: Path, metrics: Sequence[Metric], damages: list[str]) -> Curves:
-    """The columns to draw, thinned out; epochs count from 1.
-
-    Of a run that does not say yet what its metrics are, that is all of them.
-    """
+    """The columns to draw, thinned out; epochs count from 1."""
     if not path.exists():
         return {}
     try:
@@ -187,8 +173,6 @@ def _curves(path: Path, metrics: Sequence[Metric], damages: list[str]) -> Curves
 
 
 def _is_drawn(column: str, metrics: Sequence[Metric]) -> bool:
-    if not metrics:
-        return column in DRAWN or (column not in ("epoch", "step") and not column.startswith("train/"))
     return column.startswith((*DRAWN, *(metric.name for metric in metrics if metric.tabled)))
 
 

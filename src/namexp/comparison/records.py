@@ -102,6 +102,5 @@ class Run:
         return self.metrics[0]
 
     def figure(self, index: int) -> float | None:
-        """The headline of one size; None where it is not known, or is no ratio where it should be one."""
-        value = self.submodels[index].figures.get(self.headline.name)
-        return None if value is None or (self.headline.scale == "ratio" and value <= 0) else value
+        """The headline of one size; None where it is not known."""
+        return self.submodels[index].figures.get(self.headline.name)

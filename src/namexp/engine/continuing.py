@@ -57,7 +57,7 @@ def _limit(config: Mapping[str, Any], name: str) -> float:
 
 def _past(config: Mapping[str, Any], cls: type[ExperimentConfig]) -> dict[str, Any]:
     """The settings that a training cannot change any more once it has begun."""
-    kept, may_change = relevant(config, cls.outside_identity()), allowed(cls)
+    kept, may_change = relevant(config, cls.identifying()), allowed(cls)
     return {
         group: _unchangeable(values, group, may_change) if isinstance(values, Mapping) else values
         for group, values in kept.items()
@@ -75,8 +75,8 @@ def check_more_to_do(run: RunLayout, resolved: Mapping[str, Any], cls: type[Expe
     Raises:
         UserError: there is nothing to do.
     """
-    ignored = cls.outside_identity()
-    before, asked = relevant(stored_config(run.config), ignored), relevant(resolved, ignored)
+    by = cls.identifying()
+    before, asked = relevant(stored_config(run.config), by), relevant(resolved, by)
     if is_done(run) and difference(before, asked) is None:
         raise UserError(
             f"{run.root}: is done; ask for more epochs by trainer.max_epochs=N, or export it again with "

@@ -28,6 +28,7 @@ from namexp.runs.entry import entered
 from namexp.runs.files import read_json, write_json, write_text
 from namexp.runs.identity import training_id
 from namexp.runs.layout import RunLayout
+from namexp.runs.summaries import declared
 from namexp.schema.experiment import ExperimentConfig
 from namexp.schema.resuming import AUTO
 from namexp.sweeps.sharing import SharedTrainings, adopt
@@ -82,7 +83,12 @@ def run(
     if resume not in (None, AUTO):
         check_more_to_do(layout, resolved, type(config))
     with (
-        entered(layout, resume=resume is not None, products=task.products) as entry,
+        entered(
+            layout,
+            resume=resume is not None,
+            products=task.products,
+            about={"task": task.name, "metrics": declared(config.metrics)},
+        ) as entry,
         torch_settings(config.trainer),
     ):
         training = _prepare(task, config, resolved, layout)
@@ -134,7 +140,7 @@ def _prepare(
     initial_sha256 = progress.initial_sha256 if progress else None
     if config.init_from is not None and progress is None:
         initial_sha256 = task.start_from(config.init_from, network, material)
-    identity = training_id(resolved, material.sha256, initial_sha256, ignored=config.outside_identity())
+    identity = training_id(resolved, material.sha256, initial_sha256, by=config.identifying())
     return Training(
         config=config,
         resolved=resolved,
@@ -158,10 +164,10 @@ def _description(
 ) -> dict[str, Any]:
     """What a checkpoint needs to be used by itself: plain values only."""
     return {
+        **material.facts,
         "format": 1,
         "model": resolved["model"],
         "seed": config.seed,
-        **material.facts,
         "audio_sha256": material.sha256,
         "training_id": identity,
         "initial_sha256": initial_sha256,

@@ -16,6 +16,7 @@ from pytorch_lightning.loggers import Logger
 
 from namexp.atomic import write_atomically
 from namexp.engine.callbacks.checkpoints import Checkpoints
+from namexp.engine.callbacks.counting import Counting
 from namexp.engine.callbacks.progress import TrainingProgress
 from namexp.engine.callbacks.signals import TermIsInterrupt, TermIsLeftTo
 from namexp.engine.callbacks.stopping import Goal, StopAfterSteps, StopEarly
@@ -98,13 +99,14 @@ def _told_by_the_first() -> tuple[Task[Any, Any], Training[Any, Any], int]:
 
 def _take_part(task: Task[Any, Any], training: Training[Any, Any], team: Team) -> Fitted:
     module, data = task.module(training), task.data(training, team.place)
+    module.description, module.row_suffixes = training.description, tuple(r.suffix for r in training.rows)
     metrics = MetricsCsvLogger(
         training.layout.metrics,
         steps=training.config.logger.kind != "none",
         keep_rows=training.progress.metric_rows if training.progress else 0,
     )
     checkpoints = Checkpoints(training.layout, lambda: metrics.num_rows)
-    callbacks = [*task.callbacks(training), *_callbacks(training), checkpoints]
+    callbacks = [Counting(), *task.callbacks(training), *_callbacks(training), checkpoints]
     loggers = [metrics, *_loggers(training)] if team.place.rank == 0 else []
     trainer = _build_trainer(training, module, data, team.place, loggers, callbacks)
     if training.progress is None:
@@ -122,6 +124,7 @@ def _run(
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6 on torch 2.13
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            warnings.filterwarnings("ignore", message=".*training_step.*returned.*None")  # a batch left out
             warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # ours are the same everywhere
             trainer.fit(module, datamodule=data, ckpt_path=training.checkpoint, weights_only=True)
     except SystemExit as error:

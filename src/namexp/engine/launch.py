@@ -14,11 +14,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from namexp.conf_dir import conf_dir
 from namexp.door import FAILED, OK, shown
-from namexp.engine.job import Job
+from namexp.engine.execution import Execution
 from namexp.errors import UserError, one_line
 from namexp.ranks.place import Place, launched_place
 from namexp.runs.layout import RunLayout
-from namexp.schema.composition import explain
+from namexp.schema.composition import composed, explain
 from namexp.schema.resuming import AUTO, forced, resume_argument, stored_config
 from namexp.sweeps.directory import SweepLayout, job_table, read_jobs, unfinished
 from namexp.sweeps.record import NOT_A_RUN, SweepRecord, SweepRefused
@@ -26,16 +26,16 @@ from namexp.sweeps.record import NOT_A_RUN, SweepRecord, SweepRefused
 MULTIRUN = {"-m", "--multirun"}
 
 
-def launch(hydra_main: Callable[[], Any], job: Job) -> int:
+def launch(hydra_main: Callable[[], Any], execution: Execution) -> int:
     """Run what the command line asks for; the exit status.
 
     Args:
-        hydra_main: calls ``job`` for every job.
-        job: keeps why a single run failed.
+        hydra_main: calls ``execution`` for every job.
+        execution: keeps why a single run failed.
     """
     _flags_first()
     place = launched_place()
-    return _run_hydra(hydra_main, job) if place is None else _launched(place, hydra_main, job)
+    return _run_hydra(hydra_main, execution) if place is None else _launched(place, hydra_main, execution)
 
 
 def _flags_first() -> None:
@@ -45,7 +45,7 @@ def _flags_first() -> None:
     sys.argv[1:] = [*flags[:1], *rest]
 
 
-def _launched(place: Place, hydra_main: Callable[[], Any], job: Job) -> int:
+def _launched(place: Place, hydra_main: Callable[[], Any], execution: Execution) -> int:
     """One of the processes that torchrun or srun has started: the first decides for all."""
     if place.rank > 0:
         from namexp.engine.follow import follow
@@ -57,17 +57,17 @@ def _launched(place: Place, hydra_main: Callable[[], Any], job: Job) -> int:
                 "-m (a sweep) cannot run inside torchrun or srun, which start processes for one training; "
                 "start it without them: with trainer=ddp every job starts its own."
             )
-        return _run_hydra(hydra_main, job)
+        return _run_hydra(hydra_main, execution)
     finally:
         from namexp.ranks.team import release_launched
 
         release_launched(place)
 
 
-def _run_hydra(hydra_main: Callable[[], Any], job: Job) -> int:
+def _run_hydra(hydra_main: Callable[[], Any], execution: Execution) -> int:
     # Otherwise Hydra prints a traceback of its own and exits
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    _enter_resumed_run(job)
+    _enter_resumed_run(execution)
     try:
         hydra_main()
     except SweepRefused as error:
@@ -85,8 +85,8 @@ def _run_hydra(hydra_main: Callable[[], Any], job: Job) -> int:
         if SweepLayout(root).interrupted.exists():
             raise KeyboardInterrupt from None
         return FAILED
-    if job.failure is not None:
-        raise job.failure
+    if execution.failure is not None:
+        raise execution.failure
     return OK if SweepRecord.started is None else _end_sweep(SweepRecord.started)
 
 
@@ -111,7 +111,7 @@ def _end_sweep(root: Path) -> int:
 # --- a run that is continued ----------------------------------------------------------------------
 
 
-def _enter_resumed_run(job: Job) -> None:
+def _enter_resumed_run(execution: Execution) -> None:
     """Let Hydra work in the directory of the run that is continued, and leave its notes alone."""
     root = resume_argument(sys.argv[1:])
     if root is None or root == AUTO:
@@ -124,8 +124,9 @@ def _enter_resumed_run(job: Job) -> None:
             "first."
         )
     _check_run(Path(root))
-    cls = job.tasks.config_of(stored_config(RunLayout(Path(root)).config))
-    sys.argv[1:] = [forced(argument, cls) for argument in sys.argv[1:]]
+    cls = execution.tasks.config_of(stored_config(RunLayout(Path(root)).config))
+    if cls is not execution.tasks.config_of(composed((), conf_dir())):
+        sys.argv[1:] = [forced(argument, cls) for argument in sys.argv[1:]]
     text = root.replace("\\", "\\\\").replace("'", "\\'")
     sys.argv += [f"hydra.run.dir='{text}'", "hydra.output_subdir=null"]
 

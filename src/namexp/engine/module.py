@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from namexp.engine.checkpoint import updates_of
 from namexp.engine.optimisation import build_optimizer, build_scheduler
 from namexp.ranks.shared import agreed, rank
+from namexp.schema.experiment import ExperimentConfig
 from namexp.schema.optimisation import OptimizerConfig, SchedulerConfig
 
 
 class Optimisation(NamedTuple):
-    """How parameters learn.
+    """How a group of parameters learns.
 
     Attributes:
         optimizer: class and arguments.
@@ -35,46 +36,51 @@ class Optimisation(NamedTuple):
     gradient_clip_norm: float | None = None
     scaled_gradients: bool = False
 
+    @classmethod
+    def of(cls, config: ExperimentConfig) -> Optimisation:
+        """What the config's own groups say."""
+        return cls(
+            config.optimizer,
+            config.scheduler,
+            gradient_clip_norm=config.trainer.gradient_clip_norm,
+            scaled_gradients=config.trainer.precision == "16-mixed",
+        )
+
 
 class TaskModule(pl.LightningModule, ABC):
     """Counts updates, steps optimisers and schedules, logs rows, validates in the first process.
 
     A task fills in ``training_step``, ``validate`` and ``validated``. With one group of parameters
-    ``training_step`` returns the loss. With several it calls ``learn`` for each and returns nothing.
+    ``training_step`` returns the loss. With several it calls ``learn`` for each and returns nothing. A batch
+    from which nothing can be learned is left by ``skip``.
 
     Attributes:
         network: what learns; checkpoints hold its weights under this name.
         row_suffixes: of the rows' metrics; a single row has the suffix ``""``.
+        description: plain values stored in every checkpoint, from which the network is rebuilt.
         updates: batches learned from, the only counter of steps.
         row_is_due: whether the step that goes on is one that loggers get a row of. Only then anything is
             logged: Lightning's ``log`` takes about a millisecond for each value, and a GPU is waited for.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        optimisation: Optimisation,
-        *,
-        row_suffixes: tuple[str, ...] = ("",),
-        description: dict[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, network: nn.Module, optimisation: Optimisation) -> None:
         """Put a network to work.
 
         Args:
             network: what learns.
-            optimisation: how.
-            row_suffixes: of the rows' metrics.
-            description: plain values stored in every checkpoint, from which the network is rebuilt.
+            optimisation: how; ``optimisation_of`` may say otherwise of a group.
         """
         super().__init__()
         self.network = network
-        self.row_suffixes = row_suffixes
+        self.row_suffixes: tuple[str, ...] = ("",)
+        self.description: dict[str, Any] = {}
         self.updates = 0
         self.row_is_due = False
+        self.optimisation = optimisation
         self._told: dict[str, Tensor | float] = {}
-        self._optimisation = optimisation
-        self._description = description or {}
-        self._schedules: list[Any] = []
+        self._names: list[str] = []
+        self._skipped = False
+        self._schedules: dict[str, Any] = {}
         self._stored_schedules: list[dict[str, Any]] | None = None
         self._found: list[Any] = []
 
@@ -83,6 +89,11 @@ class TaskModule(pl.LightningModule, ABC):
     def parameter_groups(self) -> Mapping[str, list[nn.Parameter]]:
         """What learns together, by a suffix for what is logged of it: an optimiser and a schedule each."""
         return {"": [p for p in self.parameters() if p.requires_grad]}
+
+    def optimisation_of(self, group: str) -> Optimisation:
+        """How a group learns: as the others, unless a task says otherwise."""
+        del group
+        return self.optimisation
 
     def clipped_together(self, group: str) -> list[list[nn.Parameter]]:
         """The parameters of a group whose gradients have one norm."""
@@ -112,14 +123,39 @@ class TaskModule(pl.LightningModule, ABC):
         return len(self._groups) == 1
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """See whether a row is due: every so many updates, and at the last one."""
+        """See whether a row is due: every so many batches, and at the last one."""
         del batch, batch_idx
-        trainer: Any = self.trainer  # Lightning sets its log_every_n_steps from outside
-        self.row_is_due = trainer.should_stop or (self.updates + 1) % trainer.log_every_n_steps == 0
+        trainer: Any = self.trainer
+        seen = trainer.fit_loop.epoch_loop._batches_that_stepped  # by which Lightning writes rows
+        self.row_is_due = trainer.should_stop or (seen + 1) % trainer.log_every_n_steps == 0
+        self._skipped = False
 
     def tell(self, name: str, value: Tensor | float) -> None:
-        """Into the row that is written after this step, where one is due."""
+        """Into the row that is written after this step; asked for only where ``row_is_due``."""
         self._told[name] = value
+
+    def skip(self) -> None:
+        """Nothing is learned from this batch: it counts for no schedule, and its row is empty.
+
+        Of several processes all leave a batch, or none.
+        """
+        self._skipped = True
+
+    def end_batch(self) -> None:
+        """Count the batch, log what it told, go on with schedules over steps; before anybody looks."""
+        if self._skipped:
+            self._told = dict.fromkeys(self._names, float("nan")) if self.row_is_due else {}
+        # all from one hook: in an epoch's first batch Lightning forgets what a hook logged before another one
+        for name, value in self._told.items():
+            self.log(name, value, on_step=True, on_epoch=False)
+        self._names = list(self._told) or self._names
+        self._told = {}
+        if self._skipped:
+            return
+        self.updates += 1
+        for group, schedule in self._schedules.items():
+            if self.optimisation_of(group).scheduler.interval == "step":
+                schedule.step()
 
     def learn(self, group: str, loss: Tensor) -> None:
         """One step of a group of several: gradients, clipping, update."""
@@ -133,8 +169,9 @@ class TaskModule(pl.LightningModule, ABC):
         return optimizers[list(self._groups).index(group)]
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Clip what is clipped together; log the norm of all gradients and the learning rate."""
-        group, clip = self._group_of(optimizer), self._optimisation.gradient_clip_norm
+        """Tell the norm of all gradients and the learning rate; clip what is clipped together."""
+        group = self._group_of(optimizer)
+        clip = self.optimisation_of(group).gradient_clip_norm
         if clip is not None:
             for parameters in self._clipped[group]:
                 torch.nn.utils.clip_grad_norm_(parameters, clip)
@@ -155,41 +192,29 @@ class TaskModule(pl.LightningModule, ABC):
 
     def configure_optimizers(self) -> Any:
         """An optimiser for each group and, unless null, a schedule."""
-        how = self._optimisation
-        optimizers = [
-            build_optimizer(parameters, how.optimizer, scaled_gradients=how.scaled_gradients)
-            for parameters in self._groups.values()
-        ]
-        if how.scheduler.name is not None:
-            self._schedules = [build_scheduler(optimizer, how.scheduler) for optimizer in optimizers]
+        optimizers = []
+        for group, parameters in self._groups.items():
+            how = self.optimisation_of(group)
+            optimizers.append(
+                build_optimizer(parameters, how.optimizer, scaled_gradients=how.scaled_gradients)
+            )
+            if how.scheduler.name is not None:
+                self._schedules[group] = build_scheduler(optimizers[-1], how.scheduler)
         return optimizers if len(optimizers) > 1 else optimizers[0]
 
     # Schedules are stepped here: Lightning steps them after the end of an epoch has been saved, so that
     # a continued run would repeat a learning rate.
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Count the batch, log what it told, go on with schedules over steps."""
-        del outputs, batch, batch_idx
-        self.updates += 1
-        # all from one hook: in an epoch's first batch Lightning forgets what a hook logged before another one
-        for name, value in self._told.items():
-            self.log(name, value, on_step=True, on_epoch=False)
-        self._told.clear()
-        if self._optimisation.scheduler.interval == "step":
-            for schedule in self._schedules:
-                schedule.step()
-
     def on_train_epoch_end(self) -> None:
         """Go on with schedules over epochs; a plateau is looked for where there was a validation."""
-        scheduler = self._optimisation.scheduler
-        if not self._schedules or scheduler.interval == "step":
-            return
-        if scheduler.name != "ReduceLROnPlateau":
-            for schedule in self._schedules:
+        for group, schedule in self._schedules.items():
+            how = self.optimisation_of(group).scheduler
+            if how.interval == "step":
+                continue
+            if how.name != "ReduceLROnPlateau":
                 schedule.step()
-        elif (self.current_epoch + 1) % (self.trainer.check_val_every_n_epoch or 1) == 0:
-            for schedule in self._schedules:
-                schedule.step(float(self.trainer.callback_metrics[scheduler.monitor]))
+            elif (self.current_epoch + 1) % (self.trainer.check_val_every_n_epoch or 1) == 0:
+                schedule.step(float(self.trainer.callback_metrics[how.monitor]))
 
     # --- validation ---------------------------------------------------------------------------------
 
@@ -223,9 +248,9 @@ class TaskModule(pl.LightningModule, ABC):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store what the network is, so that a checkpoint explains itself, the counter and the schedules."""
-        checkpoint["namexp"] = self._description
+        checkpoint["namexp"] = self.description
         checkpoint["updates"] = self.updates
-        states = [schedule.state_dict() for schedule in self._schedules]
+        states = [schedule.state_dict() for schedule in self._schedules.values()]
         if states:
             checkpoint["schedule"] = states if len(states) > 1 else states[0]
 
@@ -237,6 +262,6 @@ class TaskModule(pl.LightningModule, ABC):
 
     def on_train_start(self) -> None:
         """Continue the schedules."""
-        for schedule, state in zip(self._schedules, self._stored_schedules or [], strict=False):
+        for schedule, state in zip(self._schedules.values(), self._stored_schedules or [], strict=False):
             schedule.load_state_dict(state)
         self._stored_schedules = None

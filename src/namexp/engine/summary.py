@@ -5,7 +5,7 @@ Letters: S rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -35,36 +35,44 @@ def summarise(
         scores: what they achieve.
     """
     config = training.config
-    return {
-        "task": task.name,
-        "metrics": declared(config.metrics),
-        "training_id": training.training_id,
-        "seedless_id": seedless_id(
-            training.resolved, training.material.sha256, ignored=config.outside_identity()
-        ),
-        "reused_from": fitted.reused_from,
-        "seed": config.seed,
-        **task.facts(config),
-        **training.material.facts,
-        "seconds_training": round(fitted.seconds, 3),
-        "epochs": fitted.epochs,
-        "threads": torch.get_num_threads(),
-        "submodels": [_entry(training, i, best, scores) for i in range(len(training.rows))],
-        **scores.facts,
-        "audio_sha256": training.material.sha256,
-        "versions": versions(),
-        "git": git_state(),
-    }
+    return _joined(
+        {
+            "task": task.name,
+            "metrics": declared(config.metrics),
+            "facts": list(dict.fromkeys(name for row in training.rows for name in row.facts)),
+            "training_id": training.training_id,
+            "seedless_id": seedless_id(training.resolved, training.material.sha256, by=config.identifying()),
+            "reused_from": fitted.reused_from,
+            "seed": config.seed,
+        },
+        task.facts(config),
+        training.material.facts,
+        {
+            "seconds_training": round(fitted.seconds, 3),
+            "epochs": fitted.epochs,
+            "threads": torch.get_num_threads(),
+            "submodels": [_entry(training, i, best, scores) for i in range(len(training.rows))],
+        },
+        scores.facts,
+        {"audio_sha256": training.material.sha256, "versions": versions(), "git": git_state()},
+    )
+
+
+def _joined(*parts: Mapping[str, Any]) -> dict[str, Any]:
+    """One mapping of all, in their order; none may say what another one says."""
+    found: dict[str, Any] = {}
+    for part in parts:
+        assert not found.keys() & part.keys(), f"said twice: {found.keys() & part.keys()}"
+        found.update(part)
+    return found
 
 
 def _entry(training: Training[Any, Any], i: int, best: Sequence[Best], scores: Scores) -> dict[str, Any]:
     row, own = training.rows[i], best[min(i, len(best) - 1)]
-    return {
-        "index": i,
-        "name": row.name,
-        **row.facts,
-        **(scores.rows[i] if scores.rows else {}),
-        **{metric: float(values[i]) for metric, values in scores.values.items()},
-        "best_epoch": own.epoch,
-        "metric_suffix": row.suffix,
-    }
+    return _joined(
+        {"index": i, "name": row.name},
+        row.facts,
+        scores.rows[i] if scores.rows else {},
+        {metric: float(values[i]) for metric, values in scores.values.items()},
+        {"best_epoch": own.epoch, "metric_suffix": row.suffix},
+    )

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from namexp.engine.checkpoint import Best, best_of_trainer
 from namexp.engine.module import TaskModule
 from namexp.engine.training import C, M, Row, Training
+from namexp.errors import UserError
 from namexp.ranks.place import Place
 from namexp.tracking.tracker import Clip
 
@@ -110,7 +111,9 @@ class Task(ABC, Generic[C, M]):
             UserError: unreadable, or they do not fit.
         """
         del network, material
-        raise NotImplementedError(f"{self.name} cannot start from {path}")
+        raise UserError(
+            f"init_from (= {path}): the task {self.name} cannot start from weights; leave it out."
+        )
 
     def opening(self, config: C, material: M) -> Opening:
         """What is said before the first step."""

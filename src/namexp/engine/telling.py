@@ -153,8 +153,8 @@ def _text(value: Any) -> str | None:
 def _tell_files(task: Task[Any, Any], training: Training[Any, Any], summary: Mapping[str, Any]) -> None:
     layout, tracker = training.layout, training.tracker
     about = {key: summary[key] for key in ("training_id", "audio_sha256", "submodels", "reused_from")}
-    products = [layout.root / name for name in task.products]
-    tracker.files("model", _existing([*products, layout.summary, layout.config]), about)
+    products = layout.matching(task.products)
+    tracker.files("model", [*products, *_existing([layout.summary, layout.config])], about)
     checkpoints = layout.matching(task.leaves) or _existing([layout.best_checkpoint])
     if checkpoints:
         tracker.files("checkpoint", checkpoints, about)

@@ -34,7 +34,8 @@ class Material(ABC):
     """What is learned from, read and checked. It is pickled for other processes: few samples, or none.
 
     Attributes:
-        sha256: of the content of everything that was read, by what it is.
+        sha256: of the content of everything that was read, by what it is: few digests, of many files one, for
+            they are stored in every summary.
         source: what an error calls it, such as a file's name.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
@@ -36,7 +36,13 @@ class Entry:
 
 
 @contextmanager
-def entered(run: RunLayout, *, resume: bool = False, products: Sequence[str] = ()) -> Iterator[Entry]:
+def entered(
+    run: RunLayout,
+    *,
+    resume: bool = False,
+    products: Sequence[str] = (),
+    about: Mapping[str, Any] | None = None,
+) -> Iterator[Entry]:
     """Hold the run directory and keep ``status.json`` true while inside.
 
     On leaving, the state is ``done``; an exception makes it ``failed``, KeyboardInterrupt and
@@ -47,6 +53,7 @@ def entered(run: RunLayout, *, resume: bool = False, products: Sequence[str] = (
         run: the directory; made if need be.
         resume: whether it may hold a training, which is then continued.
         products: files that a training makes: they are results too.
+        about: more of ``status.json``, known before the work.
 
     Raises:
         UserError: another process holds it, or it has results already.
@@ -57,6 +64,7 @@ def entered(run: RunLayout, *, resume: bool = False, products: Sequence[str] = (
             _refuse_used(run, products)
         status: dict[str, Any] = {
             "state": RUNNING, "error": None, "pid": os.getpid(), "started": now(), "ended": None,
+            **(about or {}),
         }  # fmt: skip
         before = read_json(run.status) if resume and run.status.exists() else {}
         if before:

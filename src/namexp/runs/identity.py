@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-# Settings that joined later, with the value that stands for what was before them: as long as they have it
-# they do not count, so that a training keeps the identity that it always had.
-JOINED = {"callbacks.stop_at": None}
+from namexp.schema.identifying import Identifying
 
 
 def training_id(
@@ -17,7 +15,7 @@ def training_id(
     sha256: Mapping[str, Any],
     initial_sha256: str | None = None,
     *,
-    ignored: Collection[str],
+    by: Identifying,
 ) -> str:
     """16 hex digits that two runs share only if they train alike.
 
@@ -25,23 +23,23 @@ def training_id(
         config: the resolved config.
         sha256: of the content of everything that is learned from.
         initial_sha256: of the weights that the training starts from; None: drawn from the seed.
-        ignored: dotted settings that cannot change the weights; a list's items stand at its own place.
+        by: which settings count.
     """
-    content: dict[str, Any] = {"config": relevant(config, ignored), "audio": sha256}
+    content: dict[str, Any] = {"config": relevant(config, by), "audio": sha256}
     if initial_sha256 is not None:
         content["initial"] = initial_sha256
     text = json.dumps(content, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def seedless_id(config: Mapping[str, Any], sha256: Mapping[str, Any], *, ignored: Collection[str]) -> str:
+def seedless_id(config: Mapping[str, Any], sha256: Mapping[str, Any], *, by: Identifying) -> str:
     """An identity that runs share which differ in nothing but the seed."""
-    return training_id({**config, "seed": None}, sha256, ignored=ignored)
+    return training_id({**config, "seed": None}, sha256, by=by)
 
 
-def relevant(config: Mapping[str, Any], ignored: Collection[str]) -> dict[str, Any]:
+def relevant(config: Mapping[str, Any], by: Identifying) -> dict[str, Any]:
     """The settings that can change the weights."""
-    kept = _without(config, "", ignored)
+    kept = _without(config, "", by)
     assert isinstance(kept, dict)
     return kept
 
@@ -57,17 +55,17 @@ def difference(one: Any, other: Any, place: str = "") -> str | None:
     return None if one == other else place
 
 
-def _without(node: Any, place: str, ignored: Collection[str]) -> Any:
+def _without(node: Any, place: str, by: Identifying) -> Any:
     if isinstance(node, list | tuple):
-        return [_without(item, place, ignored) for item in node]  # its items stand at the list's own place
+        return [_without(item, place, by) for item in node]  # its items stand at the list's own place
     if not isinstance(node, Mapping):
         return node
     return {
-        key: _without(value, f"{place}{key}.", ignored)
+        key: _without(value, f"{place}{key}.", by)
         for key, value in node.items()
-        if f"{place}{key}" not in ignored and not _as_before(f"{place}{key}", value)
+        if f"{place}{key}" not in by.ignored and not _is_as_before(f"{place}{key}", value, by)
     }
 
 
-def _as_before(place: str, value: Any) -> bool:
-    return place in JOINED and value == JOINED[place]
+def _is_as_before(place: str, value: Any, by: Identifying) -> bool:
+    return place in by.joined and value == by.joined[place]

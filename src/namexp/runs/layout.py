@@ -87,7 +87,7 @@ class RunLayout:
         return self.checkpoints / "best.ckpt"
 
     def matching(self, patterns: Iterable[str]) -> list[Path]:
-        """The files at the top of the directory whose names match, pattern by pattern."""
+        """The files whose paths in the directory match, pattern by pattern."""
         return [path for pattern in patterns for path in sorted(self.root.glob(pattern))]
 
     def trainer_checkpoints(self) -> list[Path]:

@@ -10,8 +10,8 @@ from namexp.schema.metric import Metric
 # What a summary means that does not say which metrics it has: those from before there were several tasks.
 BEFORE = (
     Metric("ESR", scale="ratio", digits=5, meaning="Error-to-signal ratio: 0 is perfect, 1 silence"),
-    Metric("MRSTFT", meaning="Multi-resolution STFT distance"),
-    Metric("MSE", scale="ratio", digits=6, tabled=False, meaning="Mean squared error"),
+    Metric("MRSTFT", scale="distance", meaning="Multi-resolution STFT distance"),
+    Metric("MSE", scale="distance", digits=6, tabled=False, meaning="Mean squared error"),
 )
 
 
@@ -21,24 +21,39 @@ def declared(metrics: tuple[Metric, ...]) -> list[dict[str, Any]]:
 
 
 def metrics_of(summary: Mapping[str, Any]) -> tuple[Metric, ...]:
-    """The metrics of a run, the headline first; whatever is damaged is left out."""
+    """The metrics of a run, the headline first; those of amps where it does not say, or is damaged."""
     entries = summary.get("metrics")
-    found = [_metric(entry) for entry in entries] if isinstance(entries, list) else []
-    return tuple(metric for metric in found if metric is not None) or BEFORE
+    if not isinstance(entries, list) or not entries or not all(map(_is_metric, entries)):
+        return BEFORE
+    return tuple(_metric(entry) for entry in entries)
 
 
-def _metric(entry: Any) -> Metric | None:
-    if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
-        return None
-    digits = entry.get("digits")
+def _is_metric(entry: Any) -> bool:
+    return isinstance(entry, Mapping) and isinstance(entry.get("name"), str)
+
+
+def _metric(entry: Mapping[str, Any]) -> Metric:
+    digits, scale = entry.get("digits"), entry.get("scale")
+    whole = isinstance(digits, int) and not isinstance(digits, bool) and 0 <= digits <= 12
     return Metric(
         entry["name"],
         better="higher" if entry.get("better") == "higher" else "lower",
-        scale="ratio" if entry.get("scale") == "ratio" else "plain",
-        digits=digits if isinstance(digits, int) and 0 <= digits <= 12 else 4,
+        scale=scale if scale in ("ratio", "distance") else "plain",
+        digits=digits if whole and digits is not None else 4,
         tabled=entry.get("tabled") is not False,
         meaning=str(entry.get("meaning", "")),
     )
+
+
+FACTS_BEFORE = ("channels", "parameters", "macs_per_sample")
+
+
+def facts_of(summary: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of what is known of each row besides its metrics, in the order in which people read them."""
+    names = summary.get("facts")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return FACTS_BEFORE
+    return tuple(names)
 
 
 def slashed(value: Any) -> str:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from namexp.runs.summaries import metrics_of, slashed
+from namexp.runs.summaries import facts_of, metrics_of, slashed
 
-FACTS = {"channels": "channels", "parameters": "parameters", "macs_per_sample": "MACs/sample"}
+SHORT = {"macs_per_sample": "MACs/sample"}
 
 
 def outcome_table(summary: Mapping[str, Any]) -> str:
     """The content of summary.json, a line for each row."""
     rows = summary["submodels"]
-    facts = {key: title for key, title in FACTS.items() if all(key in row for row in rows)}
+    facts = [key for key in facts_of(summary) if all(key in row for row in rows)]
     metrics = [metric for metric in metrics_of(summary) if metric.tabled]
-    lines = [("submodel", *facts.values(), *(metric.name for metric in metrics))]
+    titles = (SHORT.get(key, key.replace("_", " ")) for key in facts)
+    lines = [("submodel", *titles, *(metric.name for metric in metrics))]
     for row in rows:
         figures = (_figure(row.get(metric.name), metric.digits) for metric in metrics)
         lines.append((row["name"], *(slashed(row[key]) for key in facts), *figures))

@@ -9,6 +9,7 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, OverrideParseException
+from omegaconf import DictConfig
 
 from namexp.errors import UserError, did_you_mean, one_line
 from namexp.schema.experiment import suggestion
@@ -53,6 +54,17 @@ def explain(error: Exception, overrides: Sequence[str], conf: str) -> UserError:
     return UserError(one_line(error))
 
 
+def composed(overrides: Sequence[str], conf: str) -> DictConfig:
+    """What the YAML files and the overrides say together; only where Hydra is not composing itself.
+
+    Raises:
+        HydraException: they do not go together.
+    """
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(conf, version_base="1.3"):
+        return compose("train", list(overrides))
+
+
 def _first_sentence(text: str) -> str:
     return " ".join(text.split(" full_key")[0].split())
 
@@ -61,10 +73,7 @@ def _suggest(key: str, overrides: Sequence[str], conf: str) -> str:
     """Did-you-mean among the settings of the chosen groups; nothing if even those do not compose."""
     groups = {path.name for path in Path(conf).iterdir() if path.is_dir()}
     choices = [o for o in overrides if o.split("=")[0] in groups]
-    GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(conf, version_base="1.3"):
-            cfg = compose("train", choices)
+        return suggestion(key, composed(choices, conf))
     except HydraException:
         return "."
-    return suggestion(key, cfg)

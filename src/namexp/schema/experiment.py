@@ -16,24 +16,13 @@ from namexp.errors import UserError, did_you_mean
 from namexp.schema.callbacks import CallbacksConfig
 from namexp.schema.fields import Fields, as_integer, shown
 from namexp.schema.group import parse_group, reason
+from namexp.schema.identifying import JOINED, NEUTRAL, Identifying
 from namexp.schema.logger import LoggerConfig
 from namexp.schema.metric import VAL_LOSS, Metric
 from namexp.schema.optimisation import OptimizerConfig, SchedulerConfig
 from namexp.schema.trainer import TrainerConfig
 
 MAX_SEED = 2**32 - 1  # what numpy's generators take
-
-# Of the groups that every task has: what cannot change the weights.
-NEUTRAL = (
-    "logger",
-    "callbacks.progress",
-    "callbacks.plots",
-    "callbacks.audio",
-    "callbacks.report",
-    "trainer.log_every_n_steps",
-    "trainer.cuda_graph",
-    "init_from",  # the weights' content counts, not the file's name
-)
 
 
 @dataclass(kw_only=True)
@@ -48,6 +37,8 @@ class ExperimentConfig(ABC):
             the training's identity in place of the name. ``data.pairs.input``: in every item of a list.
         neutral: groups and settings of this task that cannot change the weights; they may be changed when
             a run is continued.
+        joined: settings of this task that joined later, with the value that stands for what was before them:
+            as long as they have it they do not count for the identity, which so stays what it was.
         options: what to choose for a group of this task, for people: ``{"data": "normalized or raw"}``.
     """
 
@@ -65,13 +56,14 @@ class ExperimentConfig(ABC):
     metrics: ClassVar[tuple[Metric, ...]]
     files: ClassVar[tuple[str, ...]] = ()
     neutral: ClassVar[tuple[str, ...]] = ()
+    joined: ClassVar[Mapping[str, Any]] = {}
     options: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
         """What holds for every task; a task's own checks follow."""
         if self.init_from is not None and not isinstance(self.init_from, str):
             raise UserError(
-                f"init_from (= {shown(self.init_from)}) must be the path of a checkpoint, a .nam or a run."
+                f"init_from (= {shown(self.init_from)}) must be the path of a run, a checkpoint or a model."
             )
         as_integer(self.seed, "seed", minimum=0)
         if self.seed > MAX_SEED:
@@ -81,6 +73,7 @@ class ExperimentConfig(ABC):
                 f"callbacks.stop_at_esr (= {self.callbacks.stop_at_esr:g}) is for amps; use "
                 f"callbacks.stop_at, which means {self.headline.name} here."
             )
+        self._check_plateau()
 
     @classmethod
     def groups(cls) -> dict[str, type[Any]]:
@@ -90,16 +83,16 @@ class ExperimentConfig(ABC):
         return {name: hints[name] for name in own if dataclasses.is_dataclass(hints[name])}
 
     @classmethod
-    def outside_identity(cls) -> tuple[str, ...]:
-        """Settings that cannot change the weights; everything else counts."""
-        return (*NEUTRAL, *cls.neutral, *cls.files)
+    def identifying(cls) -> Identifying:
+        """What counts for the identity of a training: everything but settings that cannot change weights."""
+        return Identifying((*NEUTRAL, *cls.neutral, *cls.files), {**JOINED, **cls.joined})
 
     @property
     def headline(self) -> Metric:
         """The metric by which runs are ranked."""
         return self.metrics[0]
 
-    def check_plateau(self) -> None:
+    def _check_plateau(self) -> None:
         """See that a plateau can be looked for in what the scheduler watches, if it does, and which way."""
         if self.scheduler.name != "ReduceLROnPlateau":
             return

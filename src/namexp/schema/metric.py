@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 
@@ -13,7 +11,8 @@ class Metric(NamedTuple):
     Attributes:
         name: column of metrics.csv, key of summary.json, word on the page.
         better: which way is better.
-        scale: ``ratio``: above 0, compared by logarithm and shown in dB too; ``plain``: by difference.
+        scale: ``ratio`` (of energies) and ``distance`` are above 0, drawn and compared by logarithm, the
+            ratio shown in dB too. ``plain``: anything, compared by difference.
         digits: after the point, where people read it.
         tabled: whether tables show it without being asked.
         meaning: for people, in a few words.
@@ -21,10 +20,15 @@ class Metric(NamedTuple):
 
     name: str
     better: Literal["lower", "higher"] = "lower"
-    scale: Literal["ratio", "plain"] = "plain"
+    scale: Literal["ratio", "distance", "plain"] = "plain"
     digits: int = 4
     tabled: bool = True
     meaning: str = ""
+
+    @property
+    def is_logarithmic(self) -> bool:
+        """Whether values are above 0, and differ by factors."""
+        return self.scale != "plain"
 
     @property
     def key(self) -> str:
@@ -46,11 +50,6 @@ class Metric(NamedTuple):
     def cost(self, value: float) -> float:
         """``value`` with its sign chosen so that less is better, for what sorts or minimises."""
         return value if self.better == "lower" else -value
-
-    def best(self, values: Iterable[float]) -> float | None:
-        """The best of the finite ones; None where there is none."""
-        finite = [value for value in values if math.isfinite(value)]
-        return min(finite, key=self.cost) if finite else None
 
 
 VAL_LOSS = Metric("val_loss")  # what selects the best checkpoint, in every task: lower is better

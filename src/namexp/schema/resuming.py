@@ -53,14 +53,12 @@ def resume_argument(arguments: Sequence[str]) -> str | None:
 
 
 def forced(argument: str, cls: type[ExperimentConfig]) -> str:
-    """``argument`` of a command line that continues a run, so that Hydra takes it whatever it composes.
+    """``argument`` of a command line that continues a run, so that Hydra takes it.
 
-    Hydra composes the defaults, which may be of another task: a setting that this one allows is added by
-    force where the defaults do not know it.
+    Hydra composes the defaults, here of another task: a setting that this one allows is added by force.
     """
     key = argument.partition("=")[0]
-    own = (*cls.neutral, *_single_files(cls))
-    is_own = "." in key and any(key == place or key.startswith(f"{place}.") for place in own)
+    is_own = key in _single_files(cls) or any(key.startswith(f"{group}.") for group in cls.neutral)
     return f"++{argument}" if is_own else argument
 
 
@@ -122,7 +120,9 @@ def _put(config: dict[str, Any], override: Override, composed: DictConfig, files
     *places, name = override.key_or_group.split(".")
     node: Any = config
     for place in places:
-        node = node[place]
+        node = node.get(place) if isinstance(node, dict) else None
+    if not isinstance(node, dict):
+        raise UserError(f"{override.input_line}: the run's {'.'.join(places)} has no settings of its own.")
     if override.is_delete():
         node.pop(name, None)
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,12 @@ from namexp.errors import UserError
 from namexp.runs.entry import is_held
 from namexp.runs.files import read_json
 from namexp.runs.layout import RunLayout
-from namexp.runs.states import CUT_OFF, DONE, FAILED, INTERRUPTED, MISSING, RUNNING
+from namexp.runs.states import CUT_OFF, DONE, FAILED, INTERRUPTED, MISSING, RUNNING, UNKNOWN
 from namexp.runs.summaries import metrics_of
 from namexp.schema.metric import Metric
 
 RECORD = "sweep.json"
+STATES = (DONE, RUNNING, FAILED, INTERRUPTED, CUT_OFF, MISSING, UNKNOWN)
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Job:
             died), missing (never begun).
         reason: of a failure; else None.
         reused_from: the run whose training it shares; else None.
-        headline: the metric that ranks it, once it has been scored.
+        headline: the metric that ranks it, once it has begun.
         figures: that metric of its submodels.
     """
 
@@ -102,17 +103,39 @@ def _job(run: RunLayout, number: int, overrides: tuple[str, ...]) -> Job:
     if not run.status.exists():
         state = RUNNING if is_held(run) else MISSING
         return Job(number, overrides, state)
-    status = read_json(run.status)
-    state = str(status.get("state"))
+    try:
+        status = read_json(run.status)
+        summary = read_json(run.summary) if run.summary.exists() else {}
+    except UserError as error:  # the other jobs are shown nevertheless
+        return Job(number, overrides, UNKNOWN, str(error))
+    said = status.get("state")
+    state = said if isinstance(said, str) and said in STATES else UNKNOWN
+    headline = metrics_of(summary or status)[0]  # status.json says it from the beginning
     if state == RUNNING and is_held(run) is False:
-        return Job(number, overrides, CUT_OFF, "its process ended without a word")
-    reason = None if state == DONE else status.get("error")
-    if not run.summary.exists():
-        return Job(number, overrides, state, reason)
-    summary = read_json(run.summary)
-    headline = metrics_of(summary)[0]
-    figures = tuple(submodel[headline.name] for submodel in summary["submodels"])
-    return Job(number, overrides, state, reason, summary["reused_from"], headline, figures)
+        return Job(number, overrides, CUT_OFF, "its process ended without a word", headline=headline)
+    return Job(
+        number,
+        overrides,
+        state,
+        reason=None if state == DONE else _text(status.get("error")),
+        reused_from=_text(summary.get("reused_from")),
+        headline=headline,
+        figures=tuple(_figure(entry, headline) for entry in _rows(summary)),
+    )
+
+
+def _rows(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    entries = summary.get("submodels")
+    return [row for row in entries if isinstance(row, Mapping)] if isinstance(entries, list) else []
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _figure(row: Mapping[str, Any], headline: Metric) -> float | None:
+    value = row.get(headline.name)
+    return float(value) if isinstance(value, int | float) else None
 
 
 def unfinished(root: Path) -> list[Job]:
@@ -140,8 +163,7 @@ def job_table(jobs: Sequence[Job]) -> str:
 
 def count(jobs: Sequence[Job]) -> str:
     """``3 done, 1 failed``."""
-    states = (DONE, RUNNING, FAILED, INTERRUPTED, CUT_OFF, MISSING)
-    numbers = {state: sum(job.state == state for job in jobs) for state in states}
+    numbers = {state: sum(job.state == state for job in jobs) for state in STATES}
     return ", ".join(f"{n} {state}" for state, n in numbers.items() if n) or "no jobs"
 
 

@@ -14,7 +14,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
@@ -25,7 +25,7 @@ from namexp.runs.locks import locked, try_lock
 from namexp.runs.states import is_done
 from namexp.schema.metric import VAL_LOSS, Metric
 from namexp.sweeps.directory import SweepLayout, read_record
-from namexp.sweeps.space import as_overrides, split_space
+from namexp.sweeps.space import Space, as_overrides
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -46,7 +46,7 @@ class Search:
     def __init__(
         self,
         config: DictConfig,
-        overrides: Sequence[str],
+        space: Space,
         *,
         trials: int,
         at_once: int,
@@ -58,7 +58,7 @@ class Search:
 
         Args:
             config: of the whole sweep.
-            overrides: what is searched, and what is fixed.
+            space: what is searched, and what is fixed.
             trials: so many in all.
             at_once: trials that the launcher gets together.
             objective: a metric of summary.json, averaged over submodels; None: the headline.
@@ -66,7 +66,7 @@ class Search:
             metrics: of what is learned, the headline first.
 
         Raises:
-            UserError: Optuna is not installed, or a setting makes no sense.
+            UserError: a setting makes no sense, or the directory holds a search for something else.
         """
         known = {metric.name: metric for metric in (*metrics, VAL_LOSS)}
         if objective is not None and objective not in known:
@@ -78,7 +78,7 @@ class Search:
         self._sweep = SweepLayout(Path(config.hydra.sweep.dir))
         self._trials, self._at_once = trials, at_once
         self._objective = metrics[0] if objective is None else known[objective]
-        self._fixed, self._space = split_space(overrides)
+        self._fixed, self._space = space
         self._seed = seed
         self._study = _open_study(self._sweep.root, self._objective)
 
@@ -164,10 +164,10 @@ class Search:
         run = self._sweep.run(number)
         if not is_done(run):
             return None
-        values = [submodel[self._objective.name] for submodel in read_json(run.summary)["submodels"]]
-        if any(value is None or not math.isfinite(value) for value in values):
-            return None
-        return statistics.fmean(values)
+        submodels = read_json(run.summary).get("submodels") or []
+        values = [submodel.get(self._objective.name) for submodel in submodels]
+        known = [value for value in values if value is not None and math.isfinite(value)]
+        return statistics.fmean(known) if known and len(known) == len(values) else None
 
     def _say_best(self) -> None:
         from optuna.trial import TrialState
@@ -189,19 +189,24 @@ def _mixed(seed: int, number: int) -> int:
 
 
 def _open_study(root: Path, objective: Metric) -> Study:
-    try:
-        import optuna
-        from optuna.storages import JournalStorage
-        from optuna.storages.journal import JournalFileBackend
-    except ImportError:
-        raise UserError("sweep=search needs Optuna: pip install 'namexp[search]'.") from None
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     root.mkdir(parents=True, exist_ok=True)
     # A journal is only ever appended to: it needs no server and works on network file systems.
     storage = JournalStorage(JournalFileBackend(str(root / "study.journal")))
-    return optuna.create_study(
-        storage=storage,
-        study_name="namexp",
-        load_if_exists=True,
-        direction="minimize" if objective.better == "lower" else "maximize",
+    direction: Literal["minimize", "maximize"] = "minimize" if objective.better == "lower" else "maximize"
+    study = optuna.create_study(
+        storage=storage, study_name="namexp", load_if_exists=True, direction=direction
     )
+    before = study.user_attrs.get("objective", objective.name)  # older ones do not say it
+    if before != objective.name or study.direction.name.lower() != direction:
+        raise UserError(
+            f"{root}: is searched by {before} ({study.direction.name.lower()}), not by {objective.name} "
+            f"({direction}); choose another hydra.sweep.dir."
+        )
+    if not study.user_attrs:
+        study.set_user_attr("objective", objective.name)
+    return study

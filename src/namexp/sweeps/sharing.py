@@ -75,7 +75,9 @@ def adopt(source: RunLayout, run: RunLayout, *, leaves: Sequence[str], products:
     left = source.matching(leaves)
     tables = [path for path in (*left, source.metrics) if path.suffix != ".ckpt" and path.exists()]
     for path in tables:
-        shutil.copyfile(path, run.root / path.relative_to(source.root))
+        target = run.root / path.relative_to(source.root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
     # the trainer's last state comes last: with it the training counts as done
     checkpoints = [*source.trainer_checkpoints(), *(path for path in left if path.suffix == ".ckpt")]
     for path in reversed(checkpoints):

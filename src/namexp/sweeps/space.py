@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
@@ -14,8 +14,39 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 
-def split_space(overrides: Sequence[str]) -> tuple[list[str], dict[str, BaseDistribution]]:
-    """What is fixed, as overrides, and what is searched; a later word on a key replaces an earlier one."""
+class Space(NamedTuple):
+    """A command line of a search.
+
+    Attributes:
+        fixed: the same in every trial, as overrides.
+        searched: by the key of the setting or group.
+    """
+
+    fixed: list[str]
+    searched: dict[str, BaseDistribution]
+
+    def example(self) -> list[str]:
+        """Overrides of a trial, as far as they say what is learned: the first option of a group."""
+        from optuna.distributions import CategoricalDistribution
+
+        groups = {
+            key: choices.choices[0]
+            for key, choices in self.searched.items()
+            if "." not in key and isinstance(choices, CategoricalDistribution)
+        }
+        return [*self.fixed, *as_overrides(groups)]
+
+
+def split_space(overrides: Sequence[str]) -> Space:
+    """What is fixed and what is searched; a later word on a key replaces an earlier one.
+
+    Raises:
+        UserError: Optuna is not installed, nothing is searched, or it cannot be.
+    """
+    try:
+        import optuna  # noqa: F401
+    except ImportError:
+        raise UserError("sweep=search needs Optuna: pip install 'namexp[search]'.") from None
     fixed: dict[str, str] = {}
     space: dict[str, BaseDistribution] = {}
     for override in OverridesParser.create().parse_overrides(overrides=list(overrides)):
@@ -28,7 +59,7 @@ def split_space(overrides: Sequence[str]) -> tuple[list[str], dict[str, BaseDist
             fixed[key] = f"{key}={override.get_value_element_as_str()}"
     if not space:
         raise UserError("sweep=search: nothing is searched; give hydra.sweeper.params.")
-    return list(fixed.values()), space
+    return Space(list(fixed.values()), space)
 
 
 def _distribution(override: Override) -> BaseDistribution:

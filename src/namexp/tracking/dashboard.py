@@ -72,16 +72,16 @@ def runs_in(folder: Path) -> Runs:
         )
     (name,) = names
     summaries = [read_json(RunLayout(run).summary) for run in runs]
-    metrics = {metrics_of(summary) for summary in summaries}
-    if len(metrics) > 1:
+    headlines = [metrics_of(summary)[0] for summary in summaries]
+    if not all(headline.is_like(headlines[0]) for headline in headlines):
         raise UserError(f"{folder}: its runs learned different things, which have different metrics.")
-    entries = [entry for summary in summaries for entry in summary["submodels"]]
+    entries = [entry for summary in summaries for entry in summary.get("submodels", [])]
     return Runs(
         name.project,
         name.entity,
         name.group,
-        tuple(dict.fromkeys(entry["metric_suffix"] for entry in entries)),
-        metrics.pop(),
+        tuple(dict.fromkeys(entry.get("metric_suffix", "") for entry in entries)),
+        metrics_of(summaries[-1]),
         costs=any(keys.MACS_PER_SAMPLE in entry for entry in entries),
     )
 
@@ -193,12 +193,12 @@ def _pareto(suffixes: Sequence[str], headline: Metric) -> Iterator[Any]:
             title=f"{name} against MACs per sample {_shown(suffix)}",
             x=wr.SummaryMetric(keys.model_fact(keys.MACS_PER_SAMPLE, suffix)),
             y=wr.SummaryMetric(keys.exported(name, suffix)),
-            log_y=headline.scale == "ratio",
+            log_y=headline.is_logarithmic,
         )
 
 
 def _developments(metric: Metric, suffixes: Sequence[str]) -> list[Any]:
-    together, log = [keys.metric(metric.name, suffix) for suffix in suffixes], metric.scale == "ratio"
+    together, log = [keys.metric(metric.name, suffix) for suffix in suffixes], metric.is_logarithmic
     panels = [_line(f"{metric.name}, every submodel", together, log=log)] if len(together) > 1 else []
     return panels + [_line(key, [key], log=log) for key in together]
 

@@ -65,7 +65,7 @@ class Tracker(ABC):
         self.last_step = 0
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
-        """One row of metrics at an optimiser step."""
+        """One row of metrics after so many updates."""
         self.last_step = max(self.last_step, step)
         self._metrics(values, step)
 

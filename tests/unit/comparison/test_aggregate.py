@@ -119,6 +119,19 @@ def test_different_metrics_are_not_compared() -> None:
     assert compare([group("a", s0=0.1, s1=0.2), group("b", LL, s0=0.1, s1=0.2)]) == []
 
 
+def test_each_metric_has_its_own_best_settings() -> None:
+    by_esr = [group(f"a{i}", s0=0.1 + i, s1=0.2 + i) for i in range(8)]
+    by_ll = [group(f"b{i}", LL, s0=-0.1 - i, s1=-0.2 - i) for i in range(2)]
+    found = compare([*by_esr, *by_ll])
+    assert len(found) == 6 * 5 // 2 + 1, "the best six of one, and both of the other"
+    assert all(c.a[0] == c.b[0] for c in found)
+
+
+def test_a_logarithm_of_nothing_is_not_taken() -> None:
+    (found,) = groups([run("0", "a", 0, 0.0), run("1", "a", 1, 0.5)])
+    assert found.values == ({1: 0.5},)
+
+
 def test_one_training_cannot_tell() -> None:
     found = compare_pair(group("a", s0=0.1), group("b", s0=0.2, s1=0.3), 0)
     assert found.ratio == pytest.approx(0.1 / math.sqrt(0.06))

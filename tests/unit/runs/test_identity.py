@@ -13,12 +13,12 @@ from hydra import compose, initialize_config_dir
 
 from namexp.conf_dir import conf_dir
 from namexp.runs import identity
-from namexp.runs.identity import JOINED, seedless_id
+from namexp.runs.identity import seedless_id
 from namexp.schema.experiment import resolved_config
 from namexp.tasks.capture.config.whole import CaptureConfig
 
-NEUTRAL = CaptureConfig.outside_identity()
-training_id = functools.partial(identity.training_id, ignored=NEUTRAL)
+BY = CaptureConfig.identifying()
+training_id = functools.partial(identity.training_id, by=BY)
 AUDIO = {"input": ["aa", "bb"], "target": ["cc", "dd"]}
 
 # Said here once more: whoever calls another setting neutral should have to say it twice.
@@ -93,8 +93,8 @@ def test_every_setting_counts_except_the_neutral_ones(overrides: tuple[str, ...]
 
 def test_the_neutral_ones_are_those_that_are_declared() -> None:
     plain = {".".join(part for part in leaf.split(".") if not part.isdigit()) for leaf in NEUTRAL_LEAVES}
-    assert all(any(f"{leaf}.".startswith(f"{name}.") for name in NEUTRAL) for leaf in plain)
-    assert all(any(f"{leaf}.".startswith(f"{name}.") for leaf in plain) for name in NEUTRAL)
+    assert all(any(f"{leaf}.".startswith(f"{name}.") for name in BY.ignored) for leaf in plain)
+    assert all(any(f"{leaf}.".startswith(f"{name}.") for leaf in plain) for name in BY.ignored)
 
 
 @pytest.mark.parametrize("path", [("input", 0), ("input", 1), ("target", 0), ("target", 1)])
@@ -138,7 +138,7 @@ def test_sixteen_hex_digits_that_stay_the_same_for_ever() -> None:
 
 def test_what_joined_later_counts_only_once_it_is_used() -> None:
     config = _resolved()
-    for place, before in JOINED.items():
+    for place, before in BY.joined.items():
         group, name = place.split(".")
         assert config[group][name] == before, "the default leaves everything as it was"
         without = {**config, group: {key: value for key, value in config[group].items() if key != name}}
@@ -149,6 +149,6 @@ def test_what_joined_later_counts_only_once_it_is_used() -> None:
 def test_without_the_seed_only_the_seed_does_not_count() -> None:
     one, other = _resolved("seed=1"), _resolved("seed=2")
     assert training_id(one, AUDIO) != training_id(other, AUDIO)
-    seedless = functools.partial(seedless_id, ignored=NEUTRAL)
+    seedless = functools.partial(seedless_id, by=BY)
     assert seedless(one, AUDIO) == seedless(other, AUDIO)
     assert seedless(one, AUDIO) != seedless(_resolved("seed=1", "optimizer.lr=0.5"), AUDIO)

@@ -65,6 +65,31 @@ def test_the_headline_of_a_run_is_what_its_summary_says(sweep: SweepLayout) -> N
     ]
 
 
+def test_damage_costs_only_its_own_row(sweep: SweepLayout) -> None:
+    for number in range(6):
+        _status(sweep, number, "done")
+        write_json(sweep.run(number).summary, {"submodels": [{"ESR": 0.5}]})
+    sweep.run(1).status.write_text("{")
+    sweep.run(2).summary.write_text("[]")
+    write_json(sweep.run(3).summary, {"submodels": {"ESR": 1}, "reused_from": 3, "metrics": [{"name": 1}]})
+    write_json(sweep.run(4).summary, {"submodels": [{"MSE": 1}, 5]})
+    write_json(sweep.run(5).status, {"state": ["done"]})
+    jobs = read_jobs(sweep)
+    states = ["done", "unknown", "unknown", "done", "done", "unknown"]
+    assert [job.state for job in jobs] == states
+    assert [job.figures for job in jobs] == [(0.5,), (), (), (), (None,), (0.5,)]
+    lines = job_table(jobs).splitlines()
+    assert lines[2] == "0    done     0.5000  seed=0"
+    assert lines[-3].startswith("job 1 unknown: ")
+    assert "not JSON" in lines[-3]
+    assert lines[-1] == "3 done, 3 unknown"
+
+
+def test_the_headline_is_known_before_there_is_a_figure(sweep: SweepLayout) -> None:
+    _status(sweep, 0, "failed", error="UserError: no", metrics=[{"name": "LL", "better": "higher"}])
+    assert job_table(read_jobs(sweep)).splitlines()[0].split() == ["job", "state", "LL", "overrides"]
+
+
 def test_a_directory_without_a_record_is_no_sweep(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"holds no sweep\.json, so it is not a sweep directory"):
         read_jobs(SweepLayout(tmp_path))

@@ -27,8 +27,9 @@ const missing = (value) => value === null || value === undefined || Number.isNaN
 // What the runs were measured by; the headline ranks them.
 const METRICS = Object.fromEntries(R.metrics.map((metric) => [metric.key, metric]));
 const HEADLINE = METRICS[R.headline];
-const IS_RATIO = HEADLINE.scale === "ratio";
-const headlineOf = (own) => (own && !missing(own[HEADLINE.key]) && (!IS_RATIO || own[HEADLINE.key] > 0) ? own[HEADLINE.key] : null);
+const IS_RATIO = HEADLINE.scale === "ratio"; // shown in dB too
+const IS_LOG = HEADLINE.scale !== "plain";
+const headlineOf = (own) => (own && !missing(own[HEADLINE.key]) && (!IS_LOG || own[HEADLINE.key] > 0) ? own[HEADLINE.key] : null);
 const isBetter = (a, b) => (HEADLINE.better === "lower" ? a < b : a > b);
 
 const format = {

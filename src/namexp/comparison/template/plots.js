@@ -28,7 +28,7 @@ function drawScatter() {
   chart(holder, {
     height: 360, empty: scored ? "Nothing is known of what these models cost." : "No run has been scored yet.",
     x: { domain: domainOf(points.map((p) => p.x), true, 0.08), log: true, label: "MACs per sample", format: format.short },
-    y: { domain: domainOf(points.map((p) => p.y), IS_RATIO, 0.1), log: IS_RATIO, label: HEADLINE.name, format: format.tick },
+    y: { domain: domainOf(points.map((p) => p.y), IS_LOG, 0.1), log: IS_LOG, label: HEADLINE.name, format: format.tick },
     draw(svg, sx, sy, frame) {
       drawFront(svg, sx, sy, frame);
       for (const p of points) {
@@ -80,8 +80,7 @@ function curveMetrics() {
   const order = [own[0], "val_loss", ...own.slice(1), "train/loss"];
   const columns = [...new Set(Object.values(R.curves).flatMap((curves) => Object.keys(curves)))];
   const known = order.filter((name) => columns.some((key) => key === name || key.startsWith(`${name}_`)));
-  const others = columns.filter((key) => !known.some((name) => key === name || key.startsWith(`${name}_`))); // of runs that were not scored yet
-  return known.length + others.length ? [...known, ...others] : [own[0]];
+  return known.length ? known : [own[0]];
 }
 
 function curvesOf(i, metric) {
@@ -99,7 +98,7 @@ function drawCurves() {
   const metric = byId("curve-metric").value;
   const declared = R.metrics.find((own) => own.name === metric);
   const found = R.runs.flatMap((_, i) => curvesOf(i, metric).map((c) => ({ ...c, i })));
-  const log = declared && declared.scale === "ratio" ? true : !(declared && declared.better === "higher") && found.every((c) => c.points.every((p) => p[1] > 0));
+  const log = declared ? declared.scale !== "plain" : IS_LOG && found.every((c) => c.points.every((p) => p[1] > 0));
   const all = found.map((c) => ({ ...c, points: log ? c.points.filter((p) => p[1] > 0) : c.points })).filter((c) => c.points.length);
   const strong = (c) => colours.has(c.i) || c.i === selection.run;
   let last = 1;

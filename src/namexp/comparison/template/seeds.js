@@ -19,13 +19,13 @@ function drawSeeds() {
 
 function spreadTable(limit) {
   const groups = R.groups.filter((group) => group.metric === R.headline);
-  const domain = domainOf(groups.flatMap((group) => group.submodels.flatMap((own) => Object.values(own.seeds))), IS_RATIO, 0.05);
+  const domain = domainOf(groups.flatMap((group) => group.submodels.flatMap((own) => Object.values(own.seeds))), IS_LOG, 0.05);
   const sorted = [...groups].sort((a, b) => b.n - a.n);
   const rows = sorted.slice(0, limit).flatMap((group) => group.submodels.filter((own) => own.spread).map((own, j) => h("tr", {},
     h("td", { class: "text setting", text: j ? "" : settingOfGroup(group) }), h("td", { class: "text", text: own.name }), h("td", { text: String(own.spread.n) }),
     h("td", { text: format.figure(own.spread.mean) }), h("td", { text: own.spread.std === null ? "cannot tell" : `± ${format.figure(own.spread.std)}`, class: own.spread.std === null ? "muted" : null }),
     h("td", { text: own.spread.n > 1 ? `${format.figure(own.spread.low)} to ${format.figure(own.spread.high)}` : NONE }), h("td", {}, strip(Object.entries(own.seeds), domain)))));
-  const head = [["setting", "text"], ["size", "text"], ["n"], [`mean ${HEADLINE.name}`], ["std"], ["min to max"], [IS_RATIO ? "each seed, logarithmic" : "each seed"]];
+  const head = [["setting", "text"], ["size", "text"], ["n"], [`mean ${HEADLINE.name}`], ["std"], ["min to max"], [IS_LOG ? "each seed, logarithmic" : "each seed"]];
   const made = h("table", { class: "plain" }, h("thead", {}, h("tr", {}, ...head.map(([text, look]) => h("th", { class: look, text })))), h("tbody", {}, ...rows));
   if (sorted.length > limit) {
     made.append(h("tfoot", {}, h("tr", {}, h("td", { class: "text", colspan: 7 }, h("button", { type: "button", text: `Show all ${sorted.length} settings`, onclick: (event) => event.target.closest("table").replaceWith(spreadTable(Infinity)) })))));
@@ -34,7 +34,7 @@ function spreadTable(limit) {
 }
 
 function strip(seeds, domain) {
-  const sx = scale(domain, [6, 164], IS_RATIO);
+  const sx = scale(domain, [6, 164], IS_LOG);
   const svg = s("svg", { class: "strip", viewBox: "0 0 170 18", height: 18, role: "img", "aria-label": seeds.map(([seed, v]) => `seed ${seed}: ${format.figure(v)}`).join(", ") });
   svg.append(s("line", { class: "axis", x1: 6, x2: 164, y1: 9, y2: 9 }));
   for (const [seed, v] of seeds) {
@@ -61,9 +61,9 @@ function comparisonBlock() {
     return h("tr", {}, h("td", { class: "text setting", text: apart(a, b), title: settingOfGroup(a) }), h("td", { class: "text setting", text: apart(b, a), title: settingOfGroup(b) }), h("td", { class: "text", text: name }),
       h("td", { text: missing(c.ratio) ? format.figure(c.difference) : `${format.figure(c.ratio)}×` }), h("td", { text: interval }), h("td", { text: pValue(c.p_holm), title: missing(c.p) ? null : `${pValue(c.p)} before the correction; ${c.paired ? "paired by seed" : "Welch"}, n = ${c.n.join(" and ")}` }), verdict(c));
   });
-  const head = [["A", "text"], ["B", "text"], ["size", "text"], [`${HEADLINE.name} of A ${IS_RATIO ? "/" : "−"} B`], ["95 % interval"], ["p (Holm)"], ["verdict", "text"]];
+  const head = [["A", "text"], ["B", "text"], ["size", "text"], [`${HEADLINE.name} of A ${IS_LOG ? "/" : "−"} B`], ["95 % interval"], ["p (Holm)"], ["verdict", "text"]];
   return h("div", {}, h("h3", { style: "margin-top:20px", text: "Do the settings really differ?" }),
-    h("p", { class: "hint", text: `t-test on ${IS_RATIO ? "log " : ""}${HEADLINE.name}, paired where both have the same seeds, else Welch's. p is corrected by Holm for all rows of this table; the intervals are of each row by itself. With many settings the six best are compared.` }),
+    h("p", { class: "hint", text: `t-test on ${IS_LOG ? "log " : ""}${HEADLINE.name}, paired where both have the same seeds, else Welch's. p is corrected by Holm for all rows of this table; the intervals are of each row by itself. With many settings the six best are compared.` }),
     h("div", { class: "scroll tall bare", tabindex: 0, role: "region", "aria-label": "Comparisons of settings" }, h("table", { class: "plain", id: "comparisons" }, h("thead", {}, h("tr", {}, ...head.map(([text, look]) => h("th", { class: look, text })))), h("tbody", {}, ...rows))));
 }
 

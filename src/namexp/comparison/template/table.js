@@ -48,7 +48,7 @@ function matches(row, words, front, state) {
 
 // "esr<0.01" or "ll>-2" compares a column, anything else is looked for in the text
 function parseWord(word) {
-  const found = /^([a-z_ ]+)(<=|>=|<|>)(-?[\d.]+(?:e-?\d+)?)$/.exec(word);
+  const found = /^([a-z0-9_ -]+)(<=|>=|<|>)(-?[\d.]+(?:e-?\d+)?)$/.exec(word);
   const column = found && COLUMNS.find((c) => !c.text && (c.id === found[1] || c.name.toLowerCase() === found[1]));
   if (!column) return (row) => textOf.get(row).includes(word);
   const limit = Number(found[3]);

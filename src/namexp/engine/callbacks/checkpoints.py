@@ -30,6 +30,7 @@ class Checkpoints(Checkpoint):
         self.best = math.inf
         self.best_epoch: int | None = None
         self.finished_epochs = 0
+        self._epoch_is_over = False
         self._seconds_before, self._started = 0.0, time.monotonic()
 
     @property
@@ -58,7 +59,11 @@ class Checkpoints(Checkpoint):
             self.finished_epochs = trainer.current_epoch + 1
 
         def save(temporary: Path) -> None:
-            trainer.save_checkpoint(temporary)
+            self._epoch_is_over = self.finished_epochs > 0
+            try:
+                trainer.save_checkpoint(temporary)
+            finally:
+                self._epoch_is_over = False
             # The best first: the last must never tell of a best that is not there
             if improved and trainer.is_global_zero:
                 write_atomically(self._run.best_checkpoint, lambda path: _copy(temporary, path))
@@ -77,9 +82,9 @@ class Checkpoints(Checkpoint):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Store the loops as they are when the epoch is over: the next one begins afresh."""
+        """Store the loops as they are when the epoch is over, where it is: the next one begins afresh."""
         del trainer, pl_module
-        if self.finished_epochs:
+        if self._epoch_is_over:
             _finish_epoch(checkpoint["loops"]["fit_loop"])
 
     def state_dict(self) -> dict[str, Any]:

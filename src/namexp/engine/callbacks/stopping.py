@@ -70,16 +70,16 @@ class Goal(NamedTuple):
 class StopEarly(pl.Callback):
     """Good enough, no progress, or diverged: looked at after every validation.
 
-    Every submodel counts by itself: training goes on as long as one of them needs it.
+    Every row counts by itself: training goes on as long as one of them needs it.
     """
 
     def __init__(self, headline: Metric, *, goal: Goal | None = None, patience: int | None = None) -> None:
-        """Stop when all submodels are good enough, or none improves.
+        """Stop when all rows are good enough, or none improves.
 
         Args:
             headline: what the rows are measured by.
             goal: it is good enough for every row.
-            patience: so many validations without a better val_loss of any submodel.
+            patience: so many validations without a better val_loss of any row.
         """
         self._headline, self._goal, self._patience = headline, goal, patience
         self._best: list[float] = []
@@ -118,7 +118,7 @@ class StopEarly(pl.Callback):
 
     def _reason(self) -> str | None:
         if not any(map(math.isfinite, self._losses)):
-            return "it has diverged, no submodel has a finite val_loss; try a lower optimizer.lr"
+            return "it has diverged, none has a finite val_loss; try a lower optimizer.lr"
         if self._goal is not None and self._goal.reached(self._values):
             return str(self._goal)
         if self._patience is not None and self._waited >= self._patience:

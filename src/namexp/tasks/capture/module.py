@@ -33,7 +33,6 @@ class CaptureModule(TaskModule):
         *,
         loss: LossConfig,
         graphed: bool = False,
-        description: dict[str, Any] | None = None,
     ) -> None:
         """Put the network to work.
 
@@ -43,9 +42,9 @@ class CaptureModule(TaskModule):
             loss: weights of the terms, and the metric that selects the best checkpoint.
             graphed: replay loss and gradients as one CUDA graph where the network lies on a GPU; only
                 for one process in full precision.
-            description: plain values stored in every checkpoint, from which the network is rebuilt.
         """
-        super().__init__(network, optimisation, row_suffixes=network.row_suffixes, description=description)
+        super().__init__(network, optimisation)
+        self.row_suffixes = network.row_suffixes
         self.loss = CaptureLoss(loss)
         self._val_metric = VAL_LOSS_METRIC[loss.val_loss]
         self._graphs_wanted = graphed

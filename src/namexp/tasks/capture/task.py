@@ -93,15 +93,9 @@ class Capture(Task[CaptureConfig, Recordings]):
         config = training.config
         return CaptureModule(
             _network(training),
-            Optimisation(
-                config.optimizer,
-                config.scheduler,
-                gradient_clip_norm=config.trainer.gradient_clip_norm,
-                scaled_gradients=config.trainer.precision == "16-mixed",
-            ),
+            Optimisation.of(config),
             loss=config.loss,
             graphed=config.trainer.graphs,
-            description=training.description,
         )
 
     def data(self, training: Capturing, place: Place) -> CaptureDataModule:
@@ -155,7 +149,8 @@ class Capture(Task[CaptureConfig, Recordings]):
 
     def show(self, training: Capturing, scores: Scores, summary: Mapping[str, Any]) -> Shown:
         """The picture, the listening material and, for a tracker, sound and spectrograms."""
-        return show(training, scores.shown, summary, _excerpt(training))
+        excerpt = _excerpt(training) if training.tracker.active else None
+        return show(training, scores.shown, summary, excerpt)
 
 
 def _size(spec: WaveNetSpec) -> dict[str, Any]:

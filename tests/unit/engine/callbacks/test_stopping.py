@@ -224,8 +224,7 @@ def test_training_that_has_diverged_stops(pack: CaptureModule, caplog: pytest.Lo
     with caplog.at_level(logging.INFO, LOGGER):
         assert _stops(_stop_early(), pack, (math.nan, math.inf))
     assert caplog.messages == [
-        "training stops after epoch 7: it has diverged, no submodel has a finite val_loss; try a lower "
-        "optimizer.lr"
+        "training stops after epoch 7: it has diverged, none has a finite val_loss; try a lower optimizer.lr"
     ]
 
 

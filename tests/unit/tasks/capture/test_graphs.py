@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 
 from namexp.architectures.packing import Submodel
 from namexp.engine.callbacks.checkpoints import Checkpoints
+from namexp.engine.callbacks.counting import Counting
 from namexp.engine.callbacks.stopping import StopAfterSteps
 from namexp.engine.module import Optimisation
 from namexp.kernels import fallback
@@ -112,7 +113,7 @@ def _train(
     assert network.receptive_field is not None
     trainer = pl.Trainer(
         accelerator="cpu", max_epochs=epochs, logger=MetricsCsvLogger(folder / "metrics.csv"),
-        callbacks=[Checkpoints(RunLayout(folder))],
+        callbacks=[Counting(), Checkpoints(RunLayout(folder))],
         enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
         use_distributed_sampler=False, log_every_n_steps=2,
     )  # fmt: skip
@@ -330,9 +331,10 @@ def test_a_row_has_the_values_of_its_own_step(tmp_path: Path, monkeypatch: pytes
         )
         logger = MetricsCsvLogger(tmp_path / f"{every}.csv")
         trainer = pl.Trainer(
-            accelerator="cpu", max_epochs=4, logger=logger, callbacks=[StopAfterSteps(13)],
-            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-            num_sanity_val_steps=0, use_distributed_sampler=False, log_every_n_steps=every,
+            accelerator="cpu", max_epochs=4, logger=logger,
+            callbacks=[Counting(), StopAfterSteps(13)], enable_checkpointing=False,
+            enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
+            use_distributed_sampler=False, log_every_n_steps=every,
         )  # fmt: skip
         trainer.fit(task, datamodule=_Data(network.receptive_field))
         rows[every] = read_metrics(tmp_path / f"{every}.csv")

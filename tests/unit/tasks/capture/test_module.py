@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from namexp.engine.callbacks.counting import Counting
 from namexp.engine.module import Optimisation
 from namexp.schema.optimisation import OPTIMIZERS, SCHEDULERS, OptimizerConfig, SchedulerConfig
 from namexp.tasks.capture.config.loss import LossConfig
@@ -184,7 +185,7 @@ def test_through_lightning_the_metrics_reach_the_callbacks() -> None:
     trainer = pl.Trainer(
         accelerator="cpu", max_epochs=2, logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
-        use_distributed_sampler=False, log_every_n_steps=1,
+        use_distributed_sampler=False, log_every_n_steps=1, callbacks=[Counting()],
     )  # fmt: skip
     before = [p.detach().clone() for p in task.network.parameters()]
     trainer.fit(task, datamodule=data)
@@ -353,7 +354,7 @@ def test_every_schedule_changes_the_learning_rate(name: str, interval: str) -> N
     for _ in range(4):
         before = optimizer.param_groups[0]["lr"]
         _step(task, optimizer)
-        task.on_train_batch_end(None, None, 0)
+        task.end_batch()
         between = optimizer.param_groups[0]["lr"]
         task.on_train_epoch_end()
         rates.append(optimizer.param_groups[0]["lr"])
@@ -402,11 +403,8 @@ def test_without_a_schedule_there_is_only_the_optimiser() -> None:
 
 
 def test_a_checkpoint_says_what_the_network_is() -> None:
-    plain = _task()
-    task = CaptureModule(
-        plain.network, Optimisation(OptimizerConfig("Adam", 0.01, 0.0, {}), NO_SCHEDULE),
-        loss=LossConfig(**LOSS, val_loss="mse"), description={"format": 1, "seed": 3},
-    )  # fmt: skip
+    task = _task()
+    task.description = {"format": 1, "seed": 3}
     task.updates = 12
     checkpoint: dict[str, Any] = {"epoch": 4}
     task.on_save_checkpoint(checkpoint)

@@ -33,8 +33,8 @@ class CaptureConfig(ExperimentConfig):
     models = MODEL_KINDS
     metrics = (
         Metric("ESR", scale="ratio", digits=5, meaning="Error-to-signal ratio: 0 is perfect, 1 silence"),
-        Metric("MRSTFT", meaning="Multi-resolution STFT distance"),
-        Metric("MSE", scale="ratio", digits=6, tabled=False, meaning="Mean squared error"),
+        Metric("MRSTFT", scale="distance", meaning="Multi-resolution STFT distance"),
+        Metric("MSE", scale="distance", digits=6, tabled=False, meaning="Mean squared error"),
     )
     files = ("data.input", "data.target", "data.pairs.input", "data.pairs.target")
     neutral = ("export",)
@@ -53,7 +53,6 @@ class CaptureConfig(ExperimentConfig):
         self._check_normalisation()
         self._check_windows()
         self._check_shares()
-        self.check_plateau()
         self._check_coupling()
 
     @property

@@ -1,4 +1,4 @@
-"""Windows of recordings and the order in which a training sees them.
+"""Windows of recordings, as a training takes them.
 
 Letters: B batch, L samples, R receptive field.
 """

@@ -29,7 +29,7 @@ def show(
     training: Training[CaptureConfig, Recordings],
     predictions: Sequence[Tensor],
     summary: Mapping[str, Any],
-    excerpt: Excerpt,
+    excerpt: Excerpt | None,
 ) -> Shown:
     """Draw and write what the callbacks group wants; what a tracker that listens gets besides.
 
@@ -37,7 +37,7 @@ def show(
         training: with its layout.
         predictions: (S, L) of every validation recording, played by the exported weights.
         summary: the content of summary.json.
-        excerpt: of the first recording, for the tracker.
+        excerpt: of the first recording, for a tracker that listens.
     """
     wanted, layout = training.config.callbacks, training.layout
     at_recording_level = (predictions[0] / training.material.target_scale).numpy()
@@ -57,7 +57,7 @@ def show(
             predictions=at_recording_level,
             sample_rate=training.material.sample_rate,
         )
-    if not training.tracker.active:
+    if excerpt is None:
         return Shown()
     played = predictions[0][:, excerpt.stretch].numpy()
     names, suffixes = ([row[key] for row in summary["submodels"]] for key in ("name", "metric_suffix"))

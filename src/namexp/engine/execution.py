@@ -20,6 +20,7 @@ from namexp.door import shown
 from namexp.runs.entry import is_held, record_failure
 from namexp.runs.layout import RunLayout
 from namexp.runs.table import outcome_table
+from namexp.schema.callbacks import CallbacksConfig
 from namexp.schema.experiment import ExperimentConfig, resolved_config
 from namexp.schema.resuming import AUTO, continued_config, stored_config
 from namexp.sweeps.directory import SweepLayout
@@ -44,7 +45,7 @@ class Tasks(NamedTuple):
     task_of: Callable[[ExperimentConfig], Task[Any, Any]]
 
 
-class Job:
+class Execution:
     """What Hydra calls. In a sweep exceptions go on to Hydra.
 
     Of a single run's it would print more than one line: that one waits in ``failure``.
@@ -90,7 +91,7 @@ class Job:
             return
         task = self.tasks.task_of(config)
         result = experiment.run(task, config, resolved, run_dir, resume=resume, sweep=sweep)
-        _say(result, task.products)
+        _say(result, task, config.callbacks)
         if result.interrupted:
             if sweep is None:
                 print(f"go on   python -m namexp.train resume={shlex.quote(shown(run_dir))}")
@@ -107,11 +108,15 @@ class Job:
         return self.tasks.parse(resolved), resolved
 
 
-def _say(result: RunResult, products: tuple[str, ...]) -> None:
+def _say(result: RunResult, task: Task[Any, Any], callbacks: CallbacksConfig) -> None:
     """What came out, and where it lies."""
     print(outcome_table(result.summary))
     run = result.run
-    files = [("model", run.root / products[0])] if products else []
-    for name, path in (*files, ("picture", run.comparison), ("report", run.report)):
-        if path.exists():
+    files = {
+        "model": run.matching(task.products)[:1],
+        "picture": [run.comparison] if callbacks.plots else [],
+        "report": [run.report] if callbacks.report else [],
+    }
+    for name, paths in files.items():
+        for path in filter(Path.exists, paths):
             print(f"{name.ljust(8)} {shown(path)}")
