@@ -253,8 +253,8 @@ def test_weights_and_biases_keeps_the_highest(sweep: Path) -> None:
 def test_a_search_looks_for_the_highest(command: Run, tmp_path: Path) -> None:
     pytest.importorskip("optuna", reason="optuna is not installed")
     finished = command(
-        "train", *FLAGS, "model=choice(line)", "callbacks=quiet", "sweep=search_line", "hydra.sweeper.trials=4",
-        "hydra.sweep.dir=search", "trainer.max_epochs=3",
+        "train", *FLAGS, "model=choice(line)", "callbacks=quiet", "sweep=search_line",
+        "hydra.sweeper.trials=4", "hydra.sweep.dir=search", "trainer.max_epochs=3",
     )  # fmt: skip
     assert finished.returncode == 0, finished.stderr
     figures = [

@@ -12,7 +12,7 @@ from namexp.tasks.capture.config.whole import CaptureConfig
 
 
 def test_summaries_that_do_not_say_are_of_amps() -> None:
-    assert BEFORE == CaptureConfig.metrics
+    assert CaptureConfig.metrics == BEFORE
     assert metrics_of({}) == BEFORE
 
 
