@@ -6,7 +6,7 @@ Letters: S rows.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -59,6 +59,7 @@ class TaskModule(pl.LightningModule, ABC):
         row_suffixes: of the rows' metrics; a single row has the suffix ``""``.
         description: plain values stored in every checkpoint, from which the network is rebuilt.
         updates: batches learned from, the only counter of steps.
+        out_of_memory: batches that were left because the device could not hold them.
         row_is_due: whether the step that goes on is one that loggers get a row of. Only then anything is
             logged: Lightning's ``log`` takes about a millisecond for each value, and a GPU is waited for.
     """
@@ -75,6 +76,7 @@ class TaskModule(pl.LightningModule, ABC):
         self.row_suffixes: tuple[str, ...] = ("",)
         self.description: dict[str, Any] = {}
         self.updates = 0
+        self.out_of_memory = 0
         self.row_is_due = False
         self.optimisation = optimisation
         self._told: dict[str, Tensor | float] = {}
@@ -157,29 +159,46 @@ class TaskModule(pl.LightningModule, ABC):
             if self.optimisation_of(group).scheduler.interval == "step":
                 schedule.step()
 
-    def learn(self, group: str, loss: Tensor) -> None:
-        """One step of a group of several: gradients, clipping, update."""
+    def learn(self, group: str, losses: Tensor | Iterable[Tensor]) -> None:
+        """One step of a group of several: gradients, clipping, update.
+
+        Args:
+            group: what learns.
+            losses: from what. Of several the gradients add up, and each is asked for when the one before has
+                given its own, so that what it needs is not kept together.
+        """
         optimizer = self._optimizer_of(group)
         optimizer.zero_grad()
-        self.manual_backward(loss)
+        for loss in [losses] if isinstance(losses, Tensor) else losses:
+            self.manual_backward(loss)
         optimizer.step()
+
+    def unless_out_of_memory(self, step: Callable[[], None]) -> None:
+        """Make a step of several groups, or leave the batch where the device cannot hold it; that is counted."""
+        try:
+            step()
+        except torch.OutOfMemoryError:
+            self.zero_grad(set_to_none=True)
+            torch.cuda.empty_cache()
+            self.out_of_memory += 1
+            self.skip()
 
     def _optimizer_of(self, group: str) -> Any:
         optimizers: Any = self.optimizers()
         return optimizers[list(self._groups).index(group)]
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Tell the norm of all gradients and the learning rate; clip what is clipped together."""
+        """Tell the norm of all gradients, as they come, and the learning rate; clip what is clipped together."""
         group = self._group_of(optimizer)
-        clip = self.optimisation_of(group).gradient_clip_norm
-        if clip is not None:
-            for parameters in self._clipped[group]:
-                torch.nn.utils.clip_grad_norm_(parameters, clip)
         if self.row_is_due:
             suffix = f"_{group}" if group else ""
             grads = [p.grad for p in self._groups[group] if p.grad is not None]
             self.tell(f"train/grad_norm{suffix}", torch.nn.utils.get_total_norm(grads))
             self.tell(f"train/lr{suffix}", optimizer.param_groups[0]["lr"])
+        clip = self.optimisation_of(group).gradient_clip_norm
+        if clip is not None:
+            for parameters in self._clipped[group]:
+                torch.nn.utils.clip_grad_norm_(parameters, clip)
 
     def _group_of(self, optimizer: torch.optim.Optimizer) -> str:
         first = optimizer.param_groups[0]["params"][0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -123,3 +124,48 @@ def test_what_is_told_is_of_the_rows_own_step(tmp_path: Path) -> None:
     kept = {row["step"]: row for row in some}
     assert set(kept) == {"1", "3", "5", "7", "9", "11"}
     assert [row for row in every if row["step"] in kept] == some
+
+
+class _InParts(_Each):
+    """Each group learns from the halves of its loss, the second of which is made after the first was used."""
+
+    made: list[str]
+
+    def training_step(self, batch: tuple[Tensor], batch_idx: int) -> None:
+        for group, weight in (("a", self.network.a), ("b", self.network.b)):
+            self.learn(group, self._halves(group, weight, batch[0]))
+
+    def _halves(self, group: str, weight: Tensor, x: Tensor) -> Iterator[Tensor]:
+        for _ in range(2):
+            self.made.append(f"{group} {weight.grad is not None}")
+            yield 0.5 * (weight * x).square().mean()
+
+
+def test_of_several_losses_the_gradients_add_up_one_after_the_other(tmp_path: Path) -> None:
+    module = _InParts(_Two(), Optimisation(OptimizerConfig("SGD", 0.01, 0.0, {}), STILL))
+    module.made = []
+    _trained(module, tmp_path)
+    assert module.made[:4] == ["a False", "a True", "b False", "b True"]
+    assert module.network.a.item() == pytest.approx((1 - 0.02) ** 12, rel=1e-5)
+
+
+class _TooLarge(_Each):
+    """The second batch of an epoch does not fit, which is found out in the second group's step."""
+
+    def training_step(self, batch: tuple[Tensor], batch_idx: int) -> None:
+        self.unless_out_of_memory(lambda: self._step(batch[0], batch_idx))
+
+    def _step(self, x: Tensor, batch_idx: int) -> None:
+        self.learn("a", (self.network.a * x).square().mean())
+        if batch_idx == 1:
+            self.network.b.grad = torch.ones(1)
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        self.learn("b", (self.network.b * x).square().mean())
+
+
+def test_a_batch_that_the_device_cannot_hold_is_left_and_counted(tmp_path: Path) -> None:
+    module = _TooLarge(_Two(), Optimisation(OptimizerConfig("SGD", 0.01, 0.0, {}), STILL))
+    watch, _ = _trained(module, tmp_path)
+    assert watch.updates == [1, 1, 2, 3, 4, 5, 6, 6, 7, 8, 9, 10]
+    assert module.out_of_memory == 2
+    assert module.network.b.item() == pytest.approx((1 - 0.04) ** 10, rel=1e-5)
