@@ -1,4 +1,4 @@
-"""``python -m namexp.report PATHS… [-o DIR]``: runs side by side on one HTML page."""
+"""``python -m namexp.report PATHS… [-o DIR]``: runs, and logs of other programs, on one HTML page."""
 
 from __future__ import annotations
 
@@ -12,15 +12,25 @@ from namexp.door import guarded, shown
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m namexp.report",
-        description="Compare runs: a table, charts, learning curves, sound, repeated seeds and the "
-        "command that repeats each run, in one page (report.html, with report.csv and report.json "
-        "beside it). Runs that failed, were interrupted, are at work or were never begun are listed too.",
+        description="Compare runs: a table, charts, learning curves, sound, repeated seeds, what is wrong "
+        "with them and the command that repeats each run, in one page (report.html, with report.csv and "
+        "report.json beside it). Runs that failed, were interrupted, are at work or were never begun are "
+        "listed too.",
     )
     parser.add_argument(
-        "paths", type=Path, nargs="+", metavar="PATH", help="a run directory, or one that holds some below it"
+        "paths",
+        type=Path,
+        nargs="+",
+        metavar="PATH",
+        help="a run directory, one that holds some below it, or another program's log, a .csv with a row an "
+        "epoch (epoch, total_loss, loss_gen1, ..., val_loss_mel)",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="DIR", help="where the files go (default: the first PATH)"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="where the files go (default: the first PATH that is a directory)",
     )
     return parser.parse_args()
 

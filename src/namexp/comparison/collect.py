@@ -1,9 +1,10 @@
-"""From directories to records: finds run directories and reads each, whatever state it is in."""
+"""From paths to records: finds run directories and logs of other programs, and reads each."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from namexp.comparison.foreign import is_log, read_log
 from namexp.comparison.reading import read_run
 from namexp.comparison.records import Run
 from namexp.errors import UserError
@@ -31,18 +33,22 @@ def collect(paths: Sequence[Path], *, plan: Plan = recorded_jobs) -> list[Run]:
     line in ``damages``.
 
     Args:
-        paths: run directories, and directories that hold some at any depth.
+        paths: run directories, directories that hold some at any depth, and training logs of other programs
+            (``foreign``).
         plan: of a sweep directory; jobs without a directory are recorded as missing.
 
     Returns:
         In the order of ``paths``, below each by name with numbers in their order.
 
     Raises:
-        UserError: a path is missing, or there is no run in it.
+        UserError: a path is missing, there is no run in it, or it is no log that is known.
     """
     sweeps: list[Path] = []
     roots: dict[Path, None] = {}  # an ordered set
     for path in paths:
+        if is_log(path):
+            roots[path.resolve()] = None
+            continue
         known = len(sweeps)
         found = _find(path, sweeps)
         if not found and not any(plan(sweep) for sweep in sweeps[known:]):
@@ -52,10 +58,17 @@ def collect(paths: Sequence[Path], *, plan: Plan = recorded_jobs) -> list[Run]:
         roots.update(dict.fromkeys(found))
     base = _base(paths)
     shown = tqdm(roots, desc="reading runs", unit="run", disable=len(roots) < SHOW_PROGRESS_FROM)
-    runs = [read_run(root, _label(root, base)) for root in shown]
+    logs = Counter(root.name for root in roots if is_log(root))
+    runs = [_read(root, base, is_alone=logs[root.name] == 1) for root in shown]
     for sweep in dict.fromkeys(sweeps):
         runs = _with_missing(runs, sweep, plan(sweep), base)
     return runs
+
+
+def _read(root: Path, base: Path, *, is_alone: bool) -> Run:
+    if is_log(root):
+        return read_log(root, root.name if is_alone else root.as_posix())
+    return read_run(root, _label(root, base))
 
 
 def is_run(path: Path) -> bool:
@@ -68,7 +81,9 @@ def is_run(path: Path) -> bool:
 def _find(path: Path, sweeps: list[Path]) -> list[Path]:
     """Run directories in ``path``; the sweeps passed on the way are added to ``sweeps``."""
     if not path.is_dir():
-        raise UserError(f"{path}: no such directory; give a run directory or a sweep directory.")
+        raise UserError(
+            f"{path}: no such directory; give a run directory, a sweep directory or a training log (.csv)."
+        )
     found = []
     for folder, inner, files in os.walk(path.resolve()):
         here = Path(folder)
@@ -90,10 +105,8 @@ def natural(path: Path) -> list[tuple[int, int | str]]:
 
 def _base(paths: Iterable[Path]) -> Path:
     """What all labels leave out."""
-    resolved = [path.resolve() for path in paths]
-    if len(resolved) == 1:
-        return resolved[0].parent if is_run(resolved[0]) else resolved[0]
-    return Path(os.path.commonpath([p.parent if is_run(p) else p for p in resolved]))
+    folders = [p.parent if is_run(p) else p for p in (path.resolve() for path in paths if not is_log(path))]
+    return Path(os.path.commonpath(folders)) if folders else Path()
 
 
 def _label(root: Path, base: Path) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from namexp.comparison import aggregate, pareto
+from namexp.comparison.columns import Filled
 from namexp.comparison.knob import Knob, knob, quality_db
 from namexp.comparison.records import Run, Submodel
 from namexp.comparison.settings import command, differences
@@ -137,6 +138,9 @@ def _run(
         "command": command(run),
         "cwd": run.cwd,
         "damages": list(run.damages),
+        "diagnosis": [finding._asdict() for finding in run.diagnosis],
+        "tables": [_table(table) for table in run.tables],
+        "clips": [{"name": clip.name, "why": clip.why, **clip.figures} for clip in run.clips],
         "knob": own_knob and {**asdict(own_knob), "score": own_knob.score},
         "submodels": [
             {**_submodel(submodel, metrics), "pareto": (index, j) in front}
@@ -155,6 +159,11 @@ def _submodel(submodel: Submodel, metrics: Sequence[Metric]) -> Content:
         if metric.scale == "ratio" and metric.tabled:
             content[f"{metric.key}_db"] = -quality_db(value) if value and value > 0 else None
     return content
+
+
+def _table(table: Filled) -> Content:
+    rows = [{"name": name, "values": list(values)} for name, values in table.rows.items()]
+    return {"title": table.title, "epoch": table.epoch, "heads": list(table.heads), "rows": rows}
 
 
 def _relative(path: Path, directory: Path) -> str | None:

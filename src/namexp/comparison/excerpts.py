@@ -41,7 +41,7 @@ def seconds(target: Samples, prediction: Samples, sample_rate: int) -> list[Seco
     shorter than a second is one second.
 
     Args:
-        target: (L,) what the amp played.
+        target: (L,) what should be heard.
         prediction: (L,) what the model plays.
         sample_rate: Hz.
     """

@@ -1,4 +1,4 @@
-"""The sound of the runs: what goes into the page, and what lies in a folder beside it.
+"""The sound and the pictures of the runs: what goes into the page, and what lies in a folder beside it.
 
 Letters: L samples.
 """
@@ -23,6 +23,7 @@ from namexp.runs.layout import RunLayout
 Clip = dict[str, Any]
 
 FOLDER = "report_files"
+OURS = ("run*_*.flac", "target_*.flac", "run*_*.png")  # in it
 BITS = 16  # 96 dB: far below any difference worth hearing, and half the size
 
 
@@ -88,40 +89,56 @@ class Library:
         difference = heard.prediction - heard.target
         identity = hashlib.sha256(heard.target.tobytes()).hexdigest()[:12]
         return {
-            "target": self._clip(heard.target, rate, f"target_{identity}", run.audio_target, inside),
-            "prediction": self._clip(
-                heard.prediction, rate, f"{name}_prediction", run.audio_prediction(index), inside
+            "target": self.sound(heard.target, rate, f"target_{identity}", run.audio_target, inside=inside),
+            "prediction": self.sound(
+                heard.prediction, rate, f"{name}_prediction", run.audio_prediction(index), inside=inside
             ),
-            "difference": self._clip(difference, rate, f"{name}_difference", None, inside),
+            "difference": self.sound(difference, rate, f"{name}_difference", None, inside=inside),
         }
 
-    def _clip(self, samples: Samples, rate: int, name: str, source: Path | None, inside: bool) -> Clip:
+    def sound(self, samples: Samples, rate: int, name: str, source: Path | None, *, inside: bool) -> Clip:
+        """One clip: (L,) samples.
+
+        Args:
+            samples: full scale = 1.0; what is louder is turned down.
+            rate: Hz.
+            name: of its part or file; what several runs share has one name.
+            source: the file that holds it already.
+            inside: whether to put it into the page if it still has room.
+        """
         turned_down = max(1.0, float(np.abs(samples).max(initial=0.0)))
         about: Clip = {"gain_db": round(-db(turned_down), 1)} if turned_down > 1.0 else {}
-        if name in self.blobs:  # a target that several runs share
+        if name in self.blobs:
             return {"blob": name, **about}
         file = f"{name}.flac"
         if not inside:
-            if source is not None and source.resolve().is_relative_to(self.directory.resolve()):
-                return {
-                    "href": source.resolve().relative_to(self.directory.resolve()).as_posix(), **about
-                }  # fmt: skip
+            linked = None if source is None else self.link(source)
+            if linked is not None:
+                return {**linked, **about}
             if file in self.used:
                 return {"href": f"{FOLDER}/{file}", **about}
         content = flac_bytes(samples / np.float32(turned_down), rate, bits=BITS)
+        return {**self.file(content, file, inside=inside), **about}
+
+    def link(self, source: Path) -> Clip | None:
+        """A file that lies below the page; None where it does not."""
+        here, path = self.directory.resolve(), source.resolve()
+        return {"href": path.relative_to(here).as_posix()} if path.is_relative_to(here) else None
+
+    def file(self, content: bytes, file: str, *, inside: bool) -> Clip:
+        """Bytes as a part of the page, or as a file beside it where they shall not be or are too many."""
+        name = Path(file).stem
         if inside and self.budget.take(base64_size(len(content))):
             self.blobs[name] = base64.b64encode(content).decode("ascii")
-            return {"blob": name, **about}
-        if inside:
-            return self._clip(samples, rate, name, source, inside=False)
+            return {"blob": name}
         write_atomically(self.directory / FOLDER / file, lambda temporary: _fill(temporary, content))
         self.used.add(file)
-        return {"href": f"{FOLDER}/{file}", **about}
+        return {"href": f"{FOLDER}/{file}"}
 
     def tidy(self) -> None:
-        """Delete the sound files that an earlier report left in the folder."""
+        """Delete the files that an earlier report left in the folder."""
         folder = self.directory / FOLDER
-        for path in [*folder.glob("run*_*.flac"), *folder.glob("target_*.flac")]:
+        for path in [path for pattern in OURS for path in folder.glob(pattern)]:
             if path.name not in self.used:
                 path.unlink()
         if folder.is_dir() and not any(folder.iterdir()):

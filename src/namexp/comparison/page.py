@@ -10,6 +10,7 @@ import io
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,12 @@ from tqdm import tqdm
 from namexp.comparison import content as contents
 from namexp.comparison.budget import PAGE_BYTES, Budget
 from namexp.comparison.collect import SHOW_PROGRESS_FROM, Plan, collect, is_run
+from namexp.comparison.columns import Curve
 from namexp.comparison.content import Content, Findings
 from namexp.comparison.excerpts import Drawing, draw, seconds, worst_and_median
 from namexp.comparison.listening import FOLDER, Heard, Library, read_heard
 from namexp.comparison.records import Run
+from namexp.comparison.showing import show_clips
 from namexp.errors import UserError
 from namexp.runs.files import finite, write_json, write_text
 from namexp.runs.layout import RunLayout
@@ -37,18 +40,18 @@ def write_report(paths: Sequence[Path], directory: Path | None = None, *, plan: 
     """Read runs and write the three files.
 
     Args:
-        paths: run directories and directories of such.
-        directory: of the files; None: the first path.
+        paths: run directories, directories of such, and training logs of other programs.
+        directory: of the files; None: the first path that is a directory, or else the current one.
         plan: which jobs a sweep directory promises.
 
     Returns:
         The path of the page.
 
     Raises:
-        UserError: no such directory, no run in it, or more runs than a page holds.
+        UserError: no such directory, no run in it, no log that is known, or more runs than a page holds.
     """
     runs = collect(paths, plan=plan)
-    directory = directory or paths[0]
+    directory = directory or next((path for path in paths if path.is_dir()), Path())
     if directory.exists() and not directory.is_dir():
         raise UserError(f"{directory}: is a file; give a directory for the page and what lies beside it.")
     directory.mkdir(parents=True, exist_ok=True)
@@ -80,6 +83,7 @@ def _write_page(runs: Sequence[Run], directory: Path, name: str) -> Content:
     content = finite(contents.describe(runs, findings, name=name, directory=directory))
     page = _Page(runs, findings, directory, content)
     page.add_curves()
+    page.add_figures()
     page.add_media()
     write_text(directory / PAGE, page.html())
     page.library.tidy()
@@ -98,7 +102,9 @@ class _Page:
         self.order = contents.default_order(runs, findings)
         self.blobs: dict[str, str] = {}
         self.curves: dict[int, Any] = {}
+        self.figures: dict[int, Any] = {}
         self.media: dict[int, dict[str, Any]] = {}
+        self.clips: dict[int, Any] = {}
         self.budget = Budget(PAGE_BYTES - MARGIN)
         self.library = Library(directory, self.budget)
         base = len(self.html().encode())
@@ -111,12 +117,21 @@ class _Page:
     def add_curves(self) -> None:
         """Learning curves, rounded to what a screen shows."""
         for i in self.order:
-            curves = {
-                name: [[round(x, 3), float(f"{y:.4g}")] for x, y in points]
-                for name, points in self.runs[i].curves.items()
-            }
+            curves = {name: _rounded(points) for name, points in self.runs[i].curves.items()}
             if curves and self.budget.take(len(json.dumps(curves)) + 10):
                 self.curves[i] = curves
+
+    def add_figures(self) -> None:
+        """What runs declare to be drawn of their columns."""
+        for i in self.order:
+            figures = [
+                {**figure._asdict(), "lines": {word: _rounded(line) for word, line in figure.lines.items()}}
+                for figure in self.runs[i].figures
+            ]
+            size = len(json.dumps(figures)) + 10
+            if figures and Budget(self.budget.left - AUDIO_RESERVE).take(size):
+                self.budget.take(size)
+                self.figures[i] = figures
 
     def add_media(self) -> None:
         """Drawings of all runs, then sound."""
@@ -127,6 +142,7 @@ class _Page:
             self.order, desc="listening", unit="run", disable=len(self.runs) < SHOW_PROGRESS_FROM
         )  # fmt: skip
         for i in shown:
+            self._show_clips(i, inside=alone or any(i == place[0] for place in front))
             for j in range(len(self.runs[i].submodels)):
                 heard = read_heard(RunLayout(self.runs[i].root), self.runs[i].submodels[j].index)
                 if isinstance(heard, str):
@@ -140,6 +156,13 @@ class _Page:
                     self._add_clips(i, j, heard, inside=False)
         for i, j, heard in sounding:
             self._add_clips(i, j, heard, inside=True)
+
+    def _show_clips(self, i: int, *, inside: bool) -> None:
+        run = self.runs[i]
+        clips, damages = show_clips(self.library, run.root, run.clips, f"run{i:04d}", inside=inside)
+        self.content["runs"][i]["damages"] += damages
+        if clips:
+            self.clips[i] = clips
 
     def _entry(self, i: int, j: int) -> dict[str, Any]:
         entry: dict[str, Any] = self.media.setdefault(i, {}).setdefault(str(j), {})
@@ -175,11 +198,16 @@ class _Page:
 
     def html(self) -> str:
         """The page as it stands."""
+        words = list(dict.fromkeys(run.words for run in self.runs))  # few tasks, many runs
         data = {
             **self.content,
             "order": self.order,
             "curves": self.curves,
+            "figures": self.figures,
             "media": self.media,
+            "clips": self.clips,
+            "words": [asdict(own) for own in words],
+            "wording": [words.index(run.words) for run in self.runs],
             "folder": FOLDER,
         }
         blobs = {**self.blobs, **self.library.blobs}
@@ -195,12 +223,17 @@ class _Page:
 
 
 SCRIPTS = (
-    "format.js", "chart.js", "plots.js", "table.js", "drawing.js", "detail.js", "seeds.js", "report.js",
+    "format.js", "chart.js", "plots.js", "scatter.js", "table.js", "drawing.js", "figures.js", "sound.js",
+    "detail.js", "seeds.js", "report.js",
 )  # fmt: skip
 
 
 def _file(name: str) -> str:
     return (resources.files("namexp.comparison") / "template" / name).read_text(encoding="utf-8")
+
+
+def _rounded(points: Curve) -> list[list[float]]:
+    return [[round(x, 3), float(f"{y:.4g}")] for x, y in points]
 
 
 def _about(drawing: Drawing, parts: list[tuple[str, str]]) -> dict[str, Any]:

@@ -10,6 +10,18 @@ from typing import Any
 
 import yaml
 
+from namexp.comparison import adversarial
+from namexp.comparison.columns import Columns, Curve, drawn, filled, last_of_epochs, read_columns
+from namexp.comparison.declared import (
+    FIGURES,
+    TABLES,
+    Clip,
+    read_clips,
+    read_figures,
+    read_tables,
+    read_words,
+)
+from namexp.comparison.diagnosis import diagnose
 from namexp.comparison.records import Run, Submodel
 from namexp.errors import UserError, one_line
 from namexp.runs.entry import is_held
@@ -18,16 +30,14 @@ from namexp.runs.identity import seedless_id
 from namexp.runs.layout import RunLayout
 from namexp.runs.metrics import read_metrics
 from namexp.runs.states import DONE, FAILED, INTERRUPTED, RUNNING, UNKNOWN
-from namexp.runs.summaries import metrics_of, slashed
+from namexp.runs.summaries import FACTS_BEFORE, facts_of, metrics_of, slashed
 from namexp.schema.identifying import NEUTRAL, Identifying
 from namexp.schema.metric import Metric
-
-Curves = dict[str, tuple[tuple[float, float], ...]]
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C: ten times as fast
 
 DRAWN = ("val_loss", "train/loss")  # columns of metrics.csv that the page draws besides the metrics
-CURVE_POINTS = 120
+SHOWN = {*FACTS_BEFORE, "realtime_factor"}  # facts that have a place of their own on the page
 
 
 def read_run(root: Path, label: str) -> Run:
@@ -40,8 +50,11 @@ def read_run(root: Path, label: str) -> Run:
     hydra = hydra if isinstance(hydra, dict) else {}
     overrides = _overrides(root / ".hydra" / "overrides.yaml", damages)
     state, reason = _state(run, status)
-    metrics = metrics_of(summary or status)  # status.json says it from the beginning
-    submodels = _submodels(summary.get("submodels"), metrics)
+    said = summary or status  # which says it from the beginning
+    metrics, columns = metrics_of(said), _columns(run.metrics, damages)
+    submodels = _submodels(summary, metrics)
+    best_epoch = submodels[-1].best_epoch if submodels else None
+    clips, shown = read_clips(said, damages), _said_or_usual(said, columns)
     return Run(
         root=root,
         label=label,
@@ -63,7 +76,12 @@ def read_run(root: Path, label: str) -> Run:
         started=_text(status.get("started")),
         submodels=submodels,
         max_values=max_values(summary, len(submodels)),
-        curves=_curves(run.metrics, metrics, damages),
+        curves=_curves(columns, metrics),
+        words=read_words(said, damages),
+        figures=drawn(read_figures(shown, damages), columns),
+        tables=filled(read_tables(shown, damages), columns, best_epoch),
+        clips=clips,
+        diagnosis=diagnose(columns, _whole(summary) or clips),
         damages=tuple(damages),
     )
 
@@ -104,8 +122,9 @@ def _state(run: RunLayout, status: Mapping[str, Any]) -> tuple[str, str | None]:
     return INTERRUPTED, "it was begun and never got as far as a status.json"
 
 
-def _submodels(entries: Any, metrics: Sequence[Metric]) -> tuple[Submodel, ...]:
-    found = []
+def _submodels(summary: Mapping[str, Any], metrics: Sequence[Metric]) -> tuple[Submodel, ...]:
+    entries, found = summary.get("submodels"), []
+    more = [name for name in facts_of(summary) if name not in SHOWN]
     for i, entry in enumerate(entries if isinstance(entries, list) else []):
         if not isinstance(entry, dict):
             continue
@@ -123,6 +142,7 @@ def _submodels(entries: Any, metrics: Sequence[Metric]) -> tuple[Submodel, ...]:
                 val_loss=_float(entry.get("val_loss")),
                 best_epoch=_integer(entry.get("best_epoch")),
                 realtime_factor=_float(entry.get("realtime_factor")),
+                facts={name: slashed(entry[name]) for name in more if entry.get(name) is not None},
             )
         )
     return tuple(found)
@@ -151,37 +171,35 @@ def max_values(summary: Mapping[str, Any], num_sizes: int) -> tuple[float, ...] 
     return thresholds if len(thresholds) == num_sizes and ascending else None
 
 
-def _curves(path: Path, metrics: Sequence[Metric], damages: list[str]) -> Curves:
-    """The columns to draw, thinned out; epochs count from 1."""
+def _columns(path: Path, damages: list[str]) -> Columns:
     if not path.exists():
         return {}
     try:
-        rows = read_metrics(path)
+        return read_columns(read_metrics(path))
     except (OSError, ValueError, UnicodeError) as error:
         damages.append(f"{path.name}: {one_line(error)}")
         return {}
-    points: dict[str, dict[float, float]] = {}
-    for row in rows:
-        epoch = _float(_parsed(row.get("epoch")))
-        if epoch is None:
-            continue  # a line that was cut off
-        for name, text in row.items():
-            value = _float(_parsed(text))
-            if value is not None and isinstance(name, str) and _is_drawn(name, metrics):
-                points.setdefault(name, {})[epoch + 1] = value
-    return {name: _thinned(sorted(found.items())) for name, found in points.items()}
 
 
-def _is_drawn(column: str, metrics: Sequence[Metric]) -> bool:
-    return column.startswith((*DRAWN, *(metric.name for metric in metrics if metric.tabled)))
+def _curves(columns: Columns, metrics: Sequence[Metric]) -> dict[str, Curve]:
+    """What the page draws of every run, thinned out."""
+    names = (*DRAWN, *(metric.name for metric in metrics if metric.tabled))
+    found = {name: last_of_epochs(points) for name, points in columns.items() if name.startswith(names)}
+    return {name: points for name, points in found.items() if points}
 
 
-def _thinned(points: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
-    """At most CURVE_POINTS of them, evenly, the last among them."""
-    if len(points) <= CURVE_POINTS:
-        return tuple(points)
-    step = (len(points) - 1) / (CURVE_POINTS - 1)
-    return tuple(points[round(i * step)] for i in range(CURVE_POINTS))
+def _said_or_usual(said: Mapping[str, Any], columns: Columns) -> Mapping[str, Any]:
+    """With figures and tables: an adversarial training that failed before it could declare any has those."""
+    if FIGURES in said or not adversarial.has_any(columns):
+        return said
+    return {**said, FIGURES: list(adversarial.FIGURES), TABLES: list(adversarial.TABLES)}
+
+
+def _whole(summary: Mapping[str, Any]) -> list[Clip]:
+    """What summary.json says of all clips together, as if it were one."""
+    figures = {name: _float(summary.get(name)) for name in ("gain_db", "correlation")}
+    known = {name: value for name, value in figures.items() if value is not None}
+    return [Clip("all", figures=known)] if known else []
 
 
 # --- files ----------------------------------------------------------------------------------------
@@ -266,10 +284,3 @@ def _float(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(value)
-
-
-def _parsed(text: Any) -> float | None:
-    try:
-        return float(text)
-    except (TypeError, ValueError):
-        return None

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from namexp.comparison.columns import Drawn, Filled
+from namexp.comparison.declared import USUAL, Clip, Words
+from namexp.comparison.findings import Finding
 from namexp.runs.states import UNKNOWN
 from namexp.runs.summaries import BEFORE
 from namexp.schema.metric import Metric
@@ -30,6 +33,7 @@ class Submodel:
         val_loss: that selected its weights.
         best_epoch: where they come from, counted from 0.
         realtime_factor: seconds of audio per second of computation, as summary.json measured it.
+        facts: whatever else the run declares to be known of it, as text.
     """
 
     index: int
@@ -42,17 +46,18 @@ class Submodel:
     val_loss: float | None = None
     best_epoch: int | None = None
     realtime_factor: float | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run directory, or a job that a sweep has not begun.
+    """One run directory, a job that a sweep has not begun, or a log of another program.
 
     Attributes:
-        root: the directory; for a missing job the one it would have.
+        root: the directory; for a missing job the one it would have, for a log its file.
         label: unique on the page.
-        state: one of the words above.
-        reason: why it failed; None otherwise.
+        state: a word of ``runs.states``; of a log that of ``foreign``.
+        reason: why it is in it, where that needs a word.
         settings: the config with dotted keys, and the chosen option of each group by its name.
         config: the config as it is nested; empty where there is none.
         overrides: what followed ``namexp.train``; None where that was not kept.
@@ -70,6 +75,11 @@ class Run:
         submodels: from small to large; empty before there is a summary.
         max_values: thresholds of the quality knob, the last is 1.0; None where there is no knob.
         curves: metric to (epoch, value) points, epochs counted from 1.
+        words: how its task calls what is shown.
+        figures: charts that it declares, with their lines.
+        tables: that it declares, with their values.
+        clips: to hear and to see.
+        diagnosis: what its columns say is wrong with it.
         damages: files that could not be read, one line each.
     """
 
@@ -94,6 +104,11 @@ class Run:
     submodels: tuple[Submodel, ...] = ()
     max_values: tuple[float, ...] | None = None
     curves: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    words: Words = USUAL
+    figures: tuple[Drawn, ...] = ()
+    tables: tuple[Filled, ...] = ()
+    clips: tuple[Clip, ...] = ()
+    diagnosis: tuple[Finding, ...] = ()
     damages: tuple[str, ...] = ()
 
     @property

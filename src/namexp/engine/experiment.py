@@ -87,7 +87,7 @@ def run(
             layout,
             resume=resume is not None,
             products=task.products,
-            about={"task": task.name, "metrics": declared(config.metrics)},
+            about={"task": task.name, "metrics": declared(config.metrics), **task.page(config)},
         ) as entry,
         torch_settings(config.trainer),
     ):

@@ -174,7 +174,7 @@ class TaskModule(pl.LightningModule, ABC):
         optimizer.step()
 
     def unless_out_of_memory(self, step: Callable[[], None]) -> None:
-        """Make a step of several groups, or leave the batch where the device cannot hold it; that is counted."""
+        """Make a step of several groups; the batch is left, and counted, where the device cannot hold it."""
         try:
             step()
         except torch.OutOfMemoryError:
@@ -188,7 +188,7 @@ class TaskModule(pl.LightningModule, ABC):
         return optimizers[list(self._groups).index(group)]
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Tell the norm of all gradients, as they come, and the learning rate; clip what is clipped together."""
+        """Tell the gradients' norm as it comes, and the learning rate; clip what is clipped together."""
         group = self._group_of(optimizer)
         if self.row_is_due:
             suffix = f"_{group}" if group else ""

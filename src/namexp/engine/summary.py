@@ -54,6 +54,7 @@ def summarise(
             "submodels": [_entry(training, i, best, scores) for i in range(len(training.rows))],
         },
         scores.facts,
+        task.page(config),
         {"audio_sha256": training.material.sha256, "versions": versions(), "git": git_state()},
     )
 

@@ -89,6 +89,14 @@ class Task(ABC, Generic[C, M]):
         del config
         return {}
 
+    def page(self, config: C) -> Mapping[str, Any]:
+        """What the run's page is to draw besides metrics, and in which words.
+
+        Parts of summary.json as ``namexp.comparison.declared`` reads them: figures, tables, words.
+        """
+        del config
+        return {}
+
     @abstractmethod
     def load(self, config: C) -> M:
         """Read and check what is learned from.

@@ -1,4 +1,4 @@
-"""The listening material of a run: what the amp played and what every size plays.
+"""The listening material of a run: what should be heard and what every size plays.
 
 Letters: S submodels, L samples.
 """

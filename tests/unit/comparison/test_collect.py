@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from namexp.comparison.collect import collect
-from namexp.comparison.reading import CURVE_POINTS, max_values, read_run
+from namexp.comparison.columns import CURVE_POINTS
+from namexp.comparison.reading import max_values, read_run
 from namexp.errors import UserError
 from namexp.runs.layout import RunLayout
 from tests.synthetic_runs import write_run

@@ -1,4 +1,4 @@
-// One size of one run: figures, sound, its worst and its median second, its command.
+// One size of one run: what is wrong with it, facts, its worst and its median second, its command.
 const COLUMNS_DRAWN = 360;
 const BANDS = 56;
 const FRAMES = 110;
@@ -20,12 +20,14 @@ function renderDetail() {
   const media = ((R.media[selection.run] || {})[selection.submodel]) || {};
   byId("detail-body").replaceChildren(...[
     settingsLine(run) ? h("p", { class: "muted", text: settingsLine(run) }) : null,
-    problemLine(run), sizeTabs(run), facts(run, own), commandBlock(run), players(media.clips, media.excerpts),
-    ...excerpts(media.excerpts, detailTurn), mediaNote(run, own, media), configTable(run),
+    problemLine(run), diagnosisBlock(run), sizeTabs(run), facts(run, own), commandBlock(run), clipsBlock(selection.run),
+    players(media.clips, media.excerpts), ...excerpts(media.excerpts, detailTurn), mediaNote(selection.run, own, media),
+    figuresBlock(selection.run), configTable(run),
   ].filter(Boolean));
 }
 
 function problemLine(run) {
+  if (run.state === "log") return h("p", { class: "hint", text: `This is ${run.reason}.` });
   const lines = [run.reason && `${STATES[run.state][0]}: ${run.reason}`, ...run.damages.map((d) => `could not be read: ${d}`)].filter(Boolean);
   return lines.length ? h("p", { class: STATES[run.state][1] === "good" ? "wait" : STATES[run.state][1], text: lines.join(" · ") }) : null;
 }
@@ -49,6 +51,7 @@ function facts(run, own) {
     ["sample rate", run.sample_rate && `${format.count(run.sample_rate)} Hz`], ["seed", run.seed],
     ["epochs", missing(run.epochs) ? null : `${run.epochs}${own && !missing(own.best_epoch) ? `, best ${own.best_epoch + 1}` : ""}`],
     ["training", missing(run.seconds_training) ? null : format.duration(run.seconds_training)], ["begun", run.started && format.date(run.started)],
+    ...Object.entries((own && own.facts) || {}).map(([name, value]) => [name.replaceAll("_", " "), format.known(value)]),
     ["plays at slim", range(run)], ["knob score", run.knob && `${format.db(run.knob.score)} dB`], ["training reused from", run.reused_from],
   ].filter(([, value]) => !missing(value) && value !== "");
   return h("dl", { class: "facts" }, ...list.map(([name, value]) => h("div", {}, h("dt", { text: name }), h("dd", { text: String(value) }))));
@@ -62,6 +65,7 @@ function range(run) {
 }
 
 function commandBlock(run) {
+  if (run.state === "log") return null;
   if (!run.command) return h("p", { class: "hint", text: "The overrides of this run were not kept, so the command that repeats it is unknown; config.yaml in its directory has every setting." });
   const said = h("span", { class: "muted", role: "status" });
   const copy = h("button", { type: "button", text: "Copy", "aria-label": "Copy the command", onclick: () => copyText(run.command, said) });
@@ -84,68 +88,6 @@ async function copyText(text, said) {
   said.textContent = copied ? "Copied. " : "Select the text and copy it. ";
 }
 
-// --- sound -------------------------------------------------------------------------------------
-
-function bytesOf(id) {
-  const text = atob(byId(id).textContent);
-  const bytes = new Uint8Array(text.length);
-  for (let k = 0; k < text.length; k += 1) bytes[k] = text.charCodeAt(k);
-  return bytes;
-}
-
-function source(clip) {
-  if (clip.href) return clip.href.split("/").map(encodeURIComponent).join("/");
-  const url = URL.createObjectURL(new Blob([bytesOf(clip.blob)], { type: "audio/flac" }));
-  urls.push(url);
-  return url;
-}
-
-function players(clips, seconds) {
-  if (!clips) return null;
-  const names = { target: "Target (the amp)", prediction: "Prediction", difference: "Difference" };
-  const audios = [];
-  const grid = h("div", { class: "players" });
-  for (const key of Object.keys(names)) {
-    const audio = h("audio", { controls: true, preload: "metadata", src: source(clips[key]), "aria-label": names[key], "data-clip": key });
-    audios.push(audio);
-    const note = clips[key].gain_db ? ` ${format.db(clips[key].gain_db)} dB, so as not to clip` : "";
-    grid.append(h("label", {}, h("b", { text: names[key] }), h("span", { class: "muted", text: note })), audio);
-  }
-  alternate(audios);
-  const jumps = seconds ? Object.entries({ worst: "Hear the worst second", median: "Hear the median second" }).map(([key, text]) => h("button", { type: "button", text, onclick: () => hearSecond(audios, seconds[key]) })) : [];
-  return h("div", {}, h("h3", { text: "Listen" }), h("p", { class: "hint", text: "One plays at a time; starting another goes on at the same place." }), grid, h("div", { class: "tabs" }, ...jumps));
-}
-
-function alternate(audios) {
-  let last = audios[0];
-  for (const audio of audios) {
-    audio.addEventListener("play", () => {
-      if (audio !== last && !last.ended && Math.abs(audio.currentTime - last.currentTime) > 0.05) audio.currentTime = last.currentTime;
-      audios.filter((other) => other !== audio).forEach((other) => other.pause());
-      last = audio;
-    });
-  }
-  audios.current = () => last;
-}
-
-function hearSecond(audios, second) {
-  const audio = audios.current();
-  for (const each of audios) each.currentTime = second.start;
-  audio.play().catch(() => {}); // a browser may want another click first
-  const stop = () => {
-    if (audio.currentTime < second.start + second.seconds && !audio.paused) return;
-    audio.pause();
-    audio.removeEventListener("timeupdate", stop);
-  };
-  audio.addEventListener("timeupdate", stop);
-}
-
-function mediaNote(run, own, media) {
-  if (!own) return null;
-  if (!media.clips) return h("p", { class: "hint", text: "No listening material: the run was made with callbacks.audio=false, or by an earlier version." });
-  return media.excerpts ? null : h("p", { class: "hint", text: "The drawings of this run were left out to keep the page small; report it by itself to see them." });
-}
-
 // --- drawn seconds -----------------------------------------------------------------------------
 
 const inflate = async (id) => new Int8Array(await new Response(new Blob([bytesOf(id)]).stream().pipeThrough(new DecompressionStream("deflate"))).arrayBuffer());
@@ -162,7 +104,7 @@ function excerpts(found, turn) {
       return h("figure", {}, h("figcaption", { text: caption }), pictures[name]);
     };
     const at = `${format.db(second.start)} to ${format.db(second.start + second.seconds)} s`;
-    const about = `${at} · ESR ${format.figure(second.esr)} (${format.db(10 * Math.log10(second.esr))} dB)`;
+    const about = `${at} · ${wordsOf(selection.run).ratio} ${format.figure(second.esr)} (${format.db(10 * Math.log10(second.esr))} dB)`;
     const block = h("div", { class: "excerpt" },
       h("div", { class: "bar" }, h("h3", { text: title }), h("span", { class: "key" }, about, keyOf("--muted", "target"), keyOf("--front", "prediction"))),
       h("div", { class: "views" }, figure("wave", "The second", `Waveform of ${title}`), figure("zoom", `${Math.round(second.zoom_ms[1])} ms where it is most wrong`, "Close-up of the waveform")),

@@ -45,9 +45,16 @@ const format = {
     return `${format.figure(value)}${IS_RATIO ? ` (${format.db(own[`${HEADLINE.key}_db`])} dB)` : ""}`;
   },
   loud: (own) => (IS_RATIO ? `${format.db(own[`${HEADLINE.key}_db`])} dB` : format.figure(headlineOf(own))),
+  // a value that may be of any size, as near to what people write as that goes
+  value: (v) => {
+    if (missing(v)) return NONE;
+    const size = Math.abs(v);
+    const text = v === 0 ? "0" : size >= 0.0005 && size < 1e5 ? (size < 100 ? v.toFixed(size < 0.1 ? 4 : 3) : v.toFixed(1)) : v.toExponential(1);
+    return text.replace(/^-/, "−");
+  },
   tick: (v) => {
     const size = Math.abs(v);
-    return v === 0 ? "0" : size >= 0.001 && size < 10000 ? String(Number(v.toPrecision(3))).replace("-", "−") : v.toExponential(0);
+    return v === 0 ? "0" : size >= 0.001 && size < 10000 ? String(Number(v.toPrecision(3))).replace("-", "−") : Number(v.toPrecision(3)).toExponential().replace("+", "");
   },
   db: (v) => {
     if (missing(v)) return NONE;
@@ -75,6 +82,8 @@ const format = {
     return date.toLocaleString("en-GB", { day: "numeric", month: "long", year: "numeric", hour: "2-digit", minute: "2-digit" });
   },
   text: (v) => (missing(v) || v === "" ? NONE : String(v)),
+  // a declared fact: large numbers with their thousands apart
+  known: (text) => (/^\d{5,}$/.test(text) ? format.count(Number(text)) : text),
   // a value of the config: short where it can be
   setting: (v) => (missing(v) ? NONE : typeof v === "number" ? String(Number(v.toPrecision(6))) : String(v)),
 };
@@ -82,7 +91,9 @@ const format = {
 const STATES = {
   done: ["done", "good"], failed: ["failed", "bad"], running: ["running", "wait"],
   interrupted: ["interrupted", "wait"], missing: ["missing", "wait"], unknown: ["unknown", "wait"],
+  log: ["log of another program", "muted"],
 };
+const wordsOf = (i) => R.words[R.wording[i]]; // as the run's task calls what is shown
 
 // "model.channels" is enough as "channels" where no other key ends alike
 const shortKeys = (() => {
@@ -102,7 +113,7 @@ function settingsLine(run, keys = chosenKeys) {
 // has a colour for each size.
 const ALONE = R.runs.length === 1;
 const COLOURED = R.runs.length <= 8 ? 8 : 6;
-const colours = new Map(R.order.filter((i) => R.runs[i].submodels.length || R.curves[i]).slice(0, COLOURED).map((i, rank) => [i, `var(--c${rank})`]));
+const colours = new Map(R.order.filter((i) => R.runs[i].submodels.length || R.curves[i] || R.figures[i]).slice(0, COLOURED).map((i, rank) => [i, `var(--c${rank})`]));
 const colourOf = (i, j) => (ALONE && j !== undefined ? `var(--c${j % 8})` : colours.get(i) || "var(--faint)");
 
 // What everybody looks at: one size of one run.

@@ -1,77 +1,7 @@
-// The charts of all runs: error against computation, learning curves, the quality knob.
+// The charts of all runs over epochs and over the quality knob.
 const nameOf = (i) => `run ${R.runs[i].label}`;
 const plural = (count, one) => `${count} ${one}${count === 1 ? "" : "s"}`;
 const dashOf = (index, count) => (index === count - 1 ? "" : index === count - 2 ? "6 4" : "2 3");
-
-function tipOf(i, j) {
-  const run = R.runs[i];
-  const own = run.submodels[j];
-  const lines = [`${nameOf(i)}: ${own.name}`, `${HEADLINE.name} ${format.headline(own)}`, `${format.count(own.macs)} MACs per sample`];
-  const settings = settingsLine(run);
-  if (settings) lines.push(settings);
-  if (own.pareto) lines.push("on the Pareto front");
-  return lines.join("\n");
-}
-
-function drawScatter() {
-  const points = [];
-  R.runs.forEach((run, i) => run.submodels.forEach((own, j) => {
-    if (own.macs > 0 && headlineOf(own) !== null) points.push({ i, j, x: own.macs, y: headlineOf(own), front: own.pareto });
-  }));
-  points.sort((a, b) => a.front - b.front || colours.has(a.i) - colours.has(b.i)); // the important ones on top
-  const lower = HEADLINE.better === "lower";
-  byId("scatter-title").textContent = `${lower ? "Error" : HEADLINE.name} against computation`;
-  byId("scatter-hint").textContent = `${lower ? "Lower" : "Upper"} left is better. On the line: nothing else here is both better and cheaper.`;
-  const scored = R.runs.some((run) => run.submodels.length);
-  const holder = byId("scatter");
-  holder.setAttribute("aria-label", `${HEADLINE.name} against MACs per sample of ${points.length} models; the same figures are in the table.`);
-  chart(holder, {
-    height: 360, empty: scored ? "Nothing is known of what these models cost." : "No run has been scored yet.",
-    x: { domain: domainOf(points.map((p) => p.x), true, 0.08), log: true, label: "MACs per sample", format: format.short },
-    y: { domain: domainOf(points.map((p) => p.y), IS_LOG, 0.1), log: IS_LOG, label: HEADLINE.name, format: format.tick },
-    draw(svg, sx, sy, frame) {
-      drawFront(svg, sx, sy, frame);
-      for (const p of points) {
-        const circle = s("circle", {
-          class: "point", cx: sx(p.x), cy: sy(p.y), r: p.front ? 5.5 : 4.2, fill: colourOf(p.i, p.j), opacity: p.front || colours.has(p.i) ? 1 : 0.65,
-        });
-        circle.addEventListener("pointermove", (event) => showTip(event, tipOf(p.i, p.j)));
-        circle.addEventListener("pointerleave", hideTip);
-        circle.addEventListener("click", () => selection.set(p.i, p.j));
-        svg.append(circle);
-      }
-      labelFront(svg, sx, sy, frame);
-      const chosen = R.runs[selection.run].submodels[selection.submodel];
-      if (chosen && chosen.macs > 0 && headlineOf(chosen) !== null) svg.append(s("circle", { class: "ring", cx: sx(chosen.macs), cy: sy(headlineOf(chosen)), r: 9 }));
-    },
-  });
-}
-
-const frontOf = () => R.front.map(([i, j]) => R.runs[i].submodels[j]);
-
-// A staircase: at every computation the best that can be had for it, from the worst edge of the chart.
-function drawFront(svg, sx, sy, frame) {
-  const front = frontOf().filter((own) => headlineOf(own) !== null);
-  if (front.length < 2) return;
-  let path = `M${sx(front[0].macs)} ${HEADLINE.better === "lower" ? frame.top : frame.bottom}`;
-  front.forEach((own, k) => { path += `${k ? `H${sx(own.macs)}` : ""}V${sy(headlineOf(own))}`; });
-  svg.append(s("path", { class: "front", d: `${path}H${frame.right}` }));
-}
-
-function labelFront(svg, sx, sy, frame) {
-  const taken = [];
-  for (const own of [...frontOf()].reverse()) {
-    if (headlineOf(own) === null || !own.channels) continue;
-    const text = `${own.channels} ch`;
-    const width = text.length * 6.4;
-    const right = sx(own.macs) + 10 + width < frame.right;
-    const x = right ? sx(own.macs) + 10 : sx(own.macs) - 10 - width;
-    const y = sy(headlineOf(own)) + (right ? -7 : 17);
-    if (y > frame.bottom - 2 || taken.some((t) => Math.abs(t.y - y) < 15 && Math.abs(t.x - x) < width + 10)) continue;
-    taken.push({ x, y });
-    svg.append(s("text", { class: "strong", x, y }, text));
-  }
-}
 
 // --- learning curves ---------------------------------------------------------------------------
 
@@ -151,7 +81,7 @@ function drawKnobs() {
   if (!R.knobs.length) return;
   byId("knob-card").hidden = false;
   const quality = (own) => own.esr.map((e) => -10 * Math.log10(e));
-  knobChart("knob-quality", quality, { label: "quality: −ESR in dB", format: String }, 200);
+  knobChart("knob-quality", quality, { label: `quality: −${HEADLINE.name} in dB`, format: String }, 200);
   knobChart("knob-cost", (own) => own.macs, { label: "MACs per sample", format: format.short, log: true }, 200);
   drawKnobTable();
 }
@@ -181,8 +111,8 @@ function knobChart(id, values, y, height) {
 }
 
 function drawKnobTable() {
-  const why = "Mean over all positions of the knob of −10 log10 ESR − 10 log10 (MACs / 1000): more quality for less computation, every position counted alike.";
-  const head = h("tr", {}, h("th", { class: "text", text: "container" }), h("th", { text: "knob score", title: why }), h("th", { text: "mean quality", title: "−10 log10 ESR averaged over the knob" }), h("th", { text: "mean MACs", title: "Computation to expect: MACs per sample averaged over the knob" }));
+  const why = `Mean over all positions of the knob of −10 log10 ${HEADLINE.name} − 10 log10 (MACs / 1000): more quality for less computation, every position counted alike.`;
+  const head = h("tr", {}, h("th", { class: "text", text: "container" }), h("th", { text: "knob score", title: why }), h("th", { text: "mean quality", title: `−10 log10 ${HEADLINE.name} averaged over the knob` }), h("th", { text: "mean MACs", title: "Computation to expect: MACs per sample averaged over the knob" }));
   const rows = R.knobs.slice(0, 10).map((i) => {
     const own = R.runs[i].knob;
     const open = h("button", { type: "button", class: "open", title: `${nameOf(i)} ${settingsLine(R.runs[i])}`, onclick: () => selection.set(i, 0) }, h("span", { class: "dot", style: `background:${colourOf(i)}` }), nameOf(i));

@@ -23,22 +23,29 @@ function drawHeadline() {
   byId("headline").append(...figures.map(([figure, text]) => h("div", { class: "figure" }, h("b", { text: figure }), h("span", { text }))));
 }
 
+// Runs without a result, and those that say themselves that something is wrong with them.
 function drawProblems() {
-  const lines = R.runs.map((run, i) => ({ run, i })).filter(({ run }) => run.state !== "done" || run.damages.length);
-  if (!lines.length) return;
+  const isFine = (run) => run.state === "done" || run.state === "log";
+  const whyOf = (run) => [run.state === "log" ? null : run.reason, ...run.damages].filter(Boolean).join(" · ");
+  const lines = R.runs.map((run, i) => ({ run, i })).filter(({ run }) => !isFine(run) || run.damages.length);
+  const wrong = R.runs.map((run, i) => ({ run, i, alarms: run.diagnosis.filter((found) => found.level === "alarm") })).filter(({ alarms }) => alarms.length);
+  if (!lines.length && !wrong.length) return;
   byId("problems").hidden = false;
-  byId("problems-title").textContent = lines.some(({ run }) => run.state !== "done") ? "Jobs that are not done" : "Runs with damaged files";
+  byId("problems-title").textContent = lines.some(({ run }) => !isFine(run)) ? "Jobs that are not done" : lines.length ? "Runs with damaged files" : "Runs that something is wrong with";
   const alike = new Map(); // jobs that ended for one reason share a line
   for (const line of lines) {
-    const why = [line.run.reason, ...line.run.damages].filter(Boolean).join(" · ") || { missing: "never begun", running: "at work now" }[line.run.state] || "it does not say why";
+    const why = whyOf(line.run) || { missing: "never begun", running: "at work now" }[line.run.state] || "it does not say why";
     const key = `${line.run.state} ${why}`;
     alike.set(key, [...(alike.get(key) || []), { ...line, why }]);
   }
+  const open = ({ run, i }) => h("button", { type: "button", class: "quiet", text: run.label, title: settingsLine(run) || null, onclick: () => { selection.set(i, 0); showDetail(); } });
   byId("problem-list").append(...[...alike.values()].map((jobs) => {
     const { state } = jobs[0].run;
-    const open = ({ run, i }) => h("button", { type: "button", class: "quiet", text: run.label, title: settingsLine(run) || null, onclick: () => { selection.set(i, 0); showDetail(); } });
     const many = jobs.length > 1 ? `${jobs.length} ` : "";
     return h("li", {}, h("b", { class: STATES[state][1], text: `${many}${STATES[state][0]}` }), `: ${jobs[0].why} `, h("span", { class: "muted", text: jobs.length > 1 ? "Runs" : "Run" }), ...jobs.map(open));
+  }), ...wrong.map((line) => {
+    const more = line.alarms.length > 1 ? ` And ${line.alarms.length - 1} more.` : "";
+    return h("li", {}, h("b", { class: "bad", text: "wrong" }), `: ${line.alarms[0].text}${more} `, h("span", { class: "muted", text: "Run" }), open(line));
   }));
 }
 
@@ -70,14 +77,17 @@ function setUpTheme() {
 function start() {
   document.querySelector(".explain").open = window.innerWidth > 860; // there is room beside the curves
   drawHead();
+  for (const name of document.querySelectorAll(".headline-name")) name.textContent = HEADLINE.name;
+  byId("overview").hidden = R.runs.every((run) => run.state === "log"); // nothing to rank
   if (ALONE) byId("curves-hint").textContent = "Validation after each epoch, for every size.";
   drawHeadline();
   drawProblems();
   byId("curve-metric").append(...curveMetrics().map((name) => h("option", { value: name, text: name })));
   byId("curve-metric").addEventListener("change", drawCurves);
-  const first = R.order.find((i) => R.runs[i].submodels.length || R.curves[i]) ?? R.order[0];
+  const first = R.order.find((i) => R.runs[i].submodels.length || R.curves[i] || R.figures[i]) ?? R.order[0];
   selection.run = first;
   selection.submodel = Math.max(0, R.runs[first].submodels.length - 1);
+  setUpScatter();
   drawCharts();
   setUpTable();
   drawSeeds();

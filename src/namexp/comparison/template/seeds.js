@@ -7,7 +7,7 @@ function settingOfGroup(group) {
 }
 
 function drawSeeds() {
-  if (!R.groups.length || R.runs.length < 2) return;
+  if (!R.groups.length || R.runs.filter((run) => run.state !== "log").length < 2) return;
   byId("seeds").hidden = false;
   const body = byId("seeds-body");
   if (!R.groups.some((group) => group.n > 1)) {

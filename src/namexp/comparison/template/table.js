@@ -16,8 +16,11 @@ const COLUMNS = [
   ]),
   { id: "macs", name: "MACs", title: "Multiply-accumulates per sample", value: (run, own) => own && own.macs, show: format.count },
   { id: "parameters", name: "weights", title: "Number of parameters", value: (run, own) => own && own.parameters, show: format.count },
+  ...[...new Set(R.runs.flatMap((run) => run.submodels.flatMap((own) => Object.keys(own.facts))))].map((name) => ({
+    id: name, name: name.replaceAll("_", " "), title: "Declared by the run", hidden: true, text: true, value: (run, own) => own && own.facts[name], show: (v) => (missing(v) ? NONE : format.known(v)),
+  })),
   { id: "realtime", name: "real time", title: "Seconds of audio per second of computation, measured by namexp on one CPU thread", value: (run, own) => own && own.realtime_factor, show: format.factor },
-  { id: "knob", name: "knob score", title: "Mean over the knob of −10 log10 ESR − 10 log10 (MACs / 1000), in dB: more is better", value: (run) => run.knob && run.knob.score, show: format.db },
+  { id: "knob", name: "knob score", title: `Mean over the knob of −10 log10 ${HEADLINE.name} − 10 log10 (MACs / 1000), in dB: more is better`, value: (run) => run.knob && run.knob.score, show: format.db },
   { id: "r", name: "R", title: "Receptive field in samples", value: (run) => run.receptive_field, show: format.count },
   { id: "epochs", name: "epochs", value: (run) => run.epochs, show: format.count },
   { id: "best", name: "best epoch", title: "Whose weights were kept, counted from 1", value: (run, own) => (own && !missing(own.best_epoch) ? own.best_epoch + 1 : null), show: format.count },

@@ -33,6 +33,12 @@ from namexp.tasks.capture.weights.initial import load_initial, start_from
 from namexp.tracking.tracker import Clip
 
 Capturing = Training[CaptureConfig, Recordings]
+WORDS = {
+    "target": "Target (the amp)",
+    "ratio": "ESR",
+    "no_sound": "No listening material: the run was made with callbacks.audio=false, or by an earlier "
+    "version.",
+}
 
 
 class Capture(Task[CaptureConfig, Recordings]):
@@ -50,6 +56,11 @@ class Capture(Task[CaptureConfig, Recordings]):
     def facts(self, config: CaptureConfig) -> Mapping[str, Any]:
         """The receptive field."""
         return {"receptive_field": config.plan.receptive_field}
+
+    def page(self, config: CaptureConfig) -> Mapping[str, Any]:
+        """The words of amps."""
+        del config
+        return {"words": WORDS}
 
     def load(self, config: CaptureConfig) -> Recordings:
         """The recordings, which must be long enough for the metric that selects the best."""

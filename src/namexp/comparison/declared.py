@@ -1,0 +1,218 @@
+"""What a run wants to be shown besides its metrics: it says so itself, in plain values of summary.json.
+
+So the page knows no task. All keys are optional, and status.json may say them before there is a summary::
+
+    "figures": [
+        {"title": "Total loss", "columns": {"train": "train/total_loss_g", "validation": "val/total_loss_g"},
+         "log": true, "x": "epoch"}
+    ],
+    "tables": [
+        {"title": "Mean output of the discriminators", "at": "last",
+         "rows": {"MPD on real": {"train": "train/mean_mpd_on_real", "validation": "val/mean_mpd_on_real"}}}
+    ],
+    "clips": [
+        {"name": "LJ001-0007", "why": "worst by mel_error", "target": "audio/LJ001-0007-target.flac",
+         "generated": "audio/LJ001-0007-generated.flac", "picture": "pictures/LJ001-0007.png",
+         "mel_error": 0.31, "gain_db": -0.2, "correlation": 0.9}
+    ],
+    "words": {"target": "Recording", "generated": "Generated"}
+
+A figure draws columns of metrics.csv by the words of its key; ``x`` is ``epoch``, ``step`` or left out: then
+epochs if there are enough of them. A table shows them as they were in the ``last`` or the ``best`` epoch. A
+clip has sounds and a picture, each optional, by paths inside the run directory; whatever else it says in
+numbers is shown beside them. ``gain_db`` and ``correlation`` of all clips may stand in summary.json itself.
+What does not fit is left out and named.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+X = Literal["epoch", "step"]
+At = Literal["last", "best"]
+
+FIGURES, TABLES, CLIPS, WORDS = "figures", "tables", "clips", "words"  # keys of summary.json
+MOST = 40  # figures, tables or clips of a run that are shown
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart of columns.
+
+    Attributes:
+        title: unique among the run's figures; figures of several runs are compared by it.
+        columns: word of the key to column of metrics.csv.
+        x: None: whichever says more.
+        log: whether the values are drawn by their logarithms.
+    """
+
+    title: str
+    columns: Mapping[str, str]
+    x: X | None = None
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Values of columns.
+
+    Attributes:
+        title: unique among the run's tables.
+        rows: name of the row to (head of the column to column of metrics.csv).
+        at: which epoch.
+    """
+
+    title: str
+    rows: Mapping[str, Mapping[str, str]]
+    at: At = "last"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Something to hear and to see.
+
+    Attributes:
+        name: for people.
+        why: it is shown, such as "worst by mel_error".
+        target, generated: sounds, as paths inside the run directory.
+        picture: a PNG there.
+        figures: whatever is known of it in numbers.
+    """
+
+    name: str
+    why: str = ""
+    target: str | None = None
+    generated: str | None = None
+    picture: str | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Words:
+    """How a task calls what its page shows.
+
+    Attributes:
+        target: what should be heard.
+        prediction: what a size of the model plays in its place, sample for sample.
+        difference: between both.
+        generated: what is heard in a clip.
+        ratio: the energy of the difference over that of the target, of one second.
+        no_sound: where a run has nothing to hear.
+    """
+
+    target: str = "Target"
+    prediction: str = "Prediction"
+    difference: str = "Difference"
+    generated: str = "Generated"
+    ratio: str = "error/signal"
+    no_sound: str = "Nothing to hear: the run was made with callbacks.audio=false, or its task plays nothing."
+
+
+USUAL = Words()
+# Of runs that do not say what was learned: those from before there were several tasks.
+WORDS_BEFORE = Words(
+    target="Target (the amp)",
+    ratio="ESR",
+    no_sound="No listening material: the run was made with callbacks.audio=false, or by an earlier version.",
+)
+
+T = TypeVar("T")
+
+
+def read_figures(said: Mapping[str, Any], damages: list[str]) -> tuple[Figure, ...]:
+    """The figures that ``said`` declares; what cannot be drawn is named in ``damages``."""
+    return _each(said, FIGURES, _figure, damages)
+
+
+def read_tables(said: Mapping[str, Any], damages: list[str]) -> tuple[Table, ...]:
+    """Its tables."""
+    return _each(said, TABLES, _table, damages)
+
+
+def read_clips(said: Mapping[str, Any], damages: list[str]) -> tuple[Clip, ...]:
+    """Its clips; the files are looked for when they are shown."""
+    return _each(said, CLIPS, _clip, damages)
+
+
+def read_words(said: Mapping[str, Any], damages: list[str]) -> Words:
+    """Its words, the usual ones where it has none."""
+    before = WORDS_BEFORE if "task" not in said else USUAL
+    words = said.get(WORDS, {})
+    if not isinstance(words, Mapping) or not all(isinstance(word, str) for word in words.values()):
+        damages.append(f"summary.json: {WORDS}: must map names to texts")
+        return before
+    known = {name: word for name, word in words.items() if name in Words.__dataclass_fields__}
+    return Words(**{**before.__dict__, **known})
+
+
+# --- one of each ----------------------------------------------------------------------------------
+
+
+def _each(
+    said: Mapping[str, Any], key: str, read: Callable[[Mapping[str, Any]], T], damages: list[str]
+) -> tuple[T, ...]:
+    entries, found = said.get(key), list[T]()
+    if entries is not None and not isinstance(entries, list):
+        damages.append(f"summary.json: {key}: must be a list")
+    for i, entry in enumerate(entries[:MOST] if isinstance(entries, list) else []):
+        try:
+            if not isinstance(entry, Mapping):
+                raise ValueError("must be a mapping")
+            found.append(read(entry))
+        except ValueError as error:
+            damages.append(f"summary.json: {key}[{i}]: {error}")
+    return tuple(found)
+
+
+def _figure(entry: Mapping[str, Any]) -> Figure:
+    x, log = entry.get("x"), entry.get("log", False)
+    if x not in (None, "epoch", "step"):
+        raise ValueError("x must be epoch or step")
+    if not isinstance(log, bool):
+        raise ValueError("log must be true or false")
+    return Figure(_title(entry, "title"), _columns(entry.get("columns"), "columns"), x, log)
+
+
+def _table(entry: Mapping[str, Any]) -> Table:
+    rows, at = entry.get("rows"), entry.get("at", "last")
+    if at not in ("last", "best"):
+        raise ValueError("at must be last or best")
+    if not isinstance(rows, Mapping) or not rows:
+        raise ValueError("rows must map names to columns")
+    return Table(
+        _title(entry, "title"), {str(name): _columns(row, f"rows.{name}") for name, row in rows.items()}, at
+    )
+
+
+def _clip(entry: Mapping[str, Any]) -> Clip:
+    paths = {key: entry.get(key) for key in ("target", "generated", "picture")}
+    for key, path in paths.items():
+        if not isinstance(path, str | None):
+            raise ValueError(f"{key} must be a path")
+    why = entry.get("why", "")
+    if not isinstance(why, str):
+        raise ValueError("why must be a text")
+    numbers = {
+        name: float(value)
+        for name, value in entry.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    }
+    return Clip(_title(entry, "name"), why, **paths, figures=numbers)
+
+
+def _title(entry: Mapping[str, Any], key: str) -> str:
+    title = entry.get(key)
+    if not isinstance(title, str) or not title:
+        raise ValueError(f"{key} must be a text")
+    return title
+
+
+def _columns(columns: Any, place: str) -> Mapping[str, str]:
+    if not isinstance(columns, Mapping) or not columns:
+        raise ValueError(f"{place} must map words to columns of metrics.csv")
+    if not all(isinstance(column, str) for column in columns.values()):
+        raise ValueError(f"{place} must map words to columns of metrics.csv")
+    return {str(word): column for word, column in columns.items()}
