@@ -1,4 +1,4 @@
-"""``python -m namexp.evaluate MODEL IN.wav TARGET.wav``: ESR, MRSTFT and MSE of every submodel."""
+"""``python -m namexp.evaluate MODEL IN.wav TARGET.wav``, of a vocoder ``MODEL CLIPS...``: how good it is."""
 
 from __future__ import annotations
 
@@ -12,33 +12,35 @@ from namexp.door import guarded
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m namexp.evaluate",
-        description="Compare what a model plays for IN.wav with TARGET.wav. As in training, the first "
-        "receptive_field - 1 samples are context and are not scored.",
+        usage="%(prog)s [options] MODEL IN.wav TARGET.wav\n       %(prog)s [options] VOCODER "
+        "CLIP_OR_DIR [...]",
+        description="Of a model of an amp: ESR, MRSTFT and MSE of every submodel between what it "
+        "plays for IN.wav "
+        "and TARGET.wav; as in training, the first receptive_field - 1 samples are context and are not "
+        "scored. Of "
+        "a vocoder: mel error and MRSTFT of every clip, played from the clip's own mel spectrogram.",
     )
     parser.add_argument("model", type=Path, metavar="MODEL")
-    parser.add_argument("input", type=Path, metavar="IN.wav")
-    parser.add_argument("target", type=Path, metavar="TARGET.wav")
-    parser.add_argument("--slim", type=float, metavar="V", help="only the size that plays at V")
     parser.add_argument(
-        "--delay", type=int, default=0, metavar="N", help="samples the target lags behind the input"
+        "paths", type=Path, nargs="+", metavar="PATH", help="recordings, or directories of clips"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
+    amps = parser.add_argument_group("models of amps")
+    amps.add_argument("--slim", type=float, metavar="V", help="only the size that plays at V")
+    amps.add_argument("--delay", type=int, metavar="N", help="samples the target lags behind the input")
+    vocoders = parser.add_argument_group("vocoders")
+    vocoders.add_argument(
+        "--config", type=Path, metavar="FILE", help="config.json of an official g_ file (default: beside it)"
+    )
     return parser.parse_args()
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    from namexp.runs.files import write_json
-    from namexp.tasks.capture.evaluating import evaluate_files
+    from namexp.tasks.known import doors_at
 
-    submodels = evaluate_files(
-        arguments.model, arguments.input, arguments.target, slim=arguments.slim, delay=arguments.delay
-    )
-    names = [key for key in submodels[0] if key != "index"]
-    print("submodel  " + "  ".join(name.rjust(10) for name in names))
-    for entry in submodels:
-        print(f"{entry['index']:8d}  " + "  ".join(f"{entry[name]:10.6f}" for name in names))
-    if arguments.json is not None:
-        write_json(arguments.json, {"submodels": submodels})
+    doors = doors_at(arguments.model)
+    doors.refuse_others(arguments, arguments.model)
+    doors.evaluate(arguments)
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""``python -m namexp.export RUN``: run directory to verified ``.nam``, without training."""
+"""``python -m namexp.export RUN``: run directory to a verified model file, without training."""
 
 from __future__ import annotations
 
@@ -13,40 +13,49 @@ from namexp.door import guarded
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m namexp.export",
-        description="Export the best weights of a run again, with other thresholds or metadata. The "
-        "file is read back and compared with the network before it gets its name.",
+        description="Export the best weights of a run again: of an amp a .nam with other thresholds "
+        "or metadata, "
+        "of a vocoder in another format. The file is read back and compared with the network before it gets "
+        "its "
+        "name.",
     )
     parser.add_argument("run", type=Path, metavar="RUN")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: RUN/model.nam")
     parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="default: RUN/model.nam, RUN/model.safetensors"
+    )
+    amps = parser.add_argument_group("models of amps")
+    amps.add_argument(
         "--container-max-values",
         metavar="V",
         help="uniform, compute, quality, or one threshold for each submodel such as 0.3,1.0 (default: the "
         "run's)",
     )
-    parser.add_argument(
+    amps.add_argument(
         "--metadata",
         action="append",
         default=[],
         metavar="KEY=VALUE",
         help="name, modeled_by, gear_type, ... (repeat for more)",
     )
+    vocoders = parser.add_argument_group("vocoders")
+    vocoders.add_argument(
+        "--format",
+        choices=("safetensors", "official", "onnx"),
+        help="official: g_ and do_ files and config.json of the official code (default: as FILE ends)",
+    )
+    vocoders.add_argument(
+        "--discriminators", action="store_true", help="keep them in model.safetensors, to train on from it"
+    )
     return parser.parse_args()
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    from namexp.tasks.capture.config.export import metadata_of
-    from namexp.tasks.capture.config.thresholds import setting_of
-    from namexp.tasks.capture.weights.exporting import export_run
+    from namexp.tasks.known import doors_at
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # notices, on stderr
-    path = export_run(
-        arguments.run,
-        output=arguments.output,
-        container_max_values=setting_of(arguments.container_max_values, "--container-max-values"),
-        metadata=metadata_of(arguments.metadata, "--metadata"),
-    )
-    print(path)
+    doors = doors_at(arguments.run)
+    doors.refuse_others(arguments, arguments.run)
+    print(doors.export(arguments))
 
 
 def main() -> int:

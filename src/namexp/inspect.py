@@ -1,4 +1,4 @@
-"""``python -m namexp.inspect MODEL.nam [--json]``: what is in a file, and whether it will load."""
+"""``python -m namexp.inspect FILE|--model NAME [--json]``: what is in a model, and whether it will load."""
 
 from __future__ import annotations
 
@@ -7,33 +7,43 @@ import json
 import sys
 from pathlib import Path
 
-from namexp.door import FAILED, OK, guarded
+from namexp.conf_dir import conf_dir
+from namexp.door import OK, guarded
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m namexp.inspect",
-        description="Tell what is in a .nam file and whether the C++ runtime loads it (exit 0) or not "
-        "(exit 1, with the reason).",
+        description="Tell what is in a model. Of a .nam file: also whether the C++ runtime loads it "
+        "(exit 0) or "
+        "not (exit 1, with the reason).",
     )
-    parser.add_argument("model", type=Path, metavar="MODEL.nam")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "file",
+        type=Path,
+        nargs="?",
+        metavar="FILE",
+        help="a .nam; or a vocoder's run, model.safetensors, g_ file",
+    )
+    what.add_argument("--model", metavar="NAME", help="instead: an option of model=, such as hifigan_v1")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="config.json of an official g_ file (default: beside it)"
+    )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     return parser.parse_args()
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
-    from namexp.nam.describe import describe_file, lines
+    from namexp.tasks.known import doors_at, doors_of, named_model
 
-    described = describe_file(arguments.model)
-    if arguments.json:
-        print(json.dumps(described, indent=2))
-    elif described["loads"]:
-        print("\n".join([f"{arguments.model}: the C++ runtime loads it", *lines(described, "  ")]))
-    for warning in described["warnings"] if not arguments.json else []:
-        print(f"warning: {warning}")
-    if not described["loads"]:
-        print(f"namexp.inspect: does not load: {described['reason']}", file=sys.stderr)
-        return FAILED
+    if arguments.model is None:
+        doors = doors_at(arguments.file)
+        doors.refuse_others(arguments, arguments.file)
+        return doors.inspect(arguments)
+    config = named_model(arguments.model, conf_dir())
+    described = doors_of(config).describe(config)
+    print(json.dumps(described, indent=2 if arguments.json else None))
     return OK
 
 

@@ -106,20 +106,34 @@ def write_wav(path: Path | str, samples: Samples, sample_rate: int) -> None:
     write_wav_blocks(path, [samples], sample_rate)
 
 
-def write_wav_blocks(path: Path | str, blocks: Iterable[Samples], sample_rate: int) -> None:
+def write_wav_blocks(
+    path: Path | str, blocks: Iterable[Samples], sample_rate: int, *, pcm16: bool = False
+) -> None:
     """Write blocks of samples, one after the other, as ``write_wav`` does.
 
     Whatever ``blocks`` raises goes on; ``path`` is then as it was.
+
+    Args:
+        path: of the file.
+        blocks: (L,) samples each.
+        sample_rate: Hz.
+        pcm16: as 16-bit integers; what lies beyond full scale is cut off at it, and never wraps around.
     """
+    subtype = "PCM_16" if pcm16 else "FLOAT"
 
     def write(temporary: Path) -> None:
         with soundfile.SoundFile(
-            temporary, "w", samplerate=sample_rate, channels=1, subtype="FLOAT", format="WAV"
+            temporary, "w", samplerate=sample_rate, channels=1, subtype=subtype, format="WAV"
         ) as file:
             for block in blocks:
-                file.write(block)
+                file.write(_pcm16(block) if pcm16 else block)
 
     write_atomically(Path(path), write)
+
+
+def _pcm16(samples: Samples) -> NDArray[np.int16]:
+    scaled = np.rint(samples.astype(np.float64) * 2**15)
+    return np.clip(scaled, -(2**15), 2**15 - 1).astype(np.int16)
 
 
 def write_flac(path: Path | str, samples: Samples, sample_rate: int, *, bits: int = 24) -> None:

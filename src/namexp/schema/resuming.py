@@ -58,7 +58,8 @@ def forced(argument: str, cls: type[ExperimentConfig]) -> str:
     Hydra composes the defaults, here of another task: a setting that this one allows is added by force.
     """
     key = argument.partition("=")[0]
-    is_own = key in _single_files(cls) or any(key.startswith(f"{group}.") for group in cls.neutral)
+    is_neutral = any(key == place or key.startswith(f"{place}.") for place in cls.neutral) and "." in key
+    is_own = is_neutral or key in _single_files(cls)
     return f"++{argument}" if is_own else argument
 
 

@@ -5,17 +5,28 @@ Nothing of a task is imported before it is asked for: its config without torch, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from namexp.errors import UserError
+from namexp.runs.layout import RunLayout
+from namexp.schema.composition import composed, explain
 from namexp.schema.experiment import ExperimentConfig, check_config, plain_config
 from namexp.schema.fields import Fields
+from namexp.schema.resuming import stored_config
 
 if TYPE_CHECKING:
     from namexp.engine.task import Task
+    from namexp.tasks.doors import Doors
+
+
+def _no_doors() -> Doors:
+    raise UserError("models of this task have no part in this command; they are trained and reported.")
 
 
 class Known(NamedTuple):
@@ -23,6 +34,7 @@ class Known(NamedTuple):
 
     config: Callable[[], type[ExperimentConfig]]
     task: Callable[[], Task[Any, Any]]
+    doors: Callable[[], Doors] = _no_doors
 
 
 def _capture_config() -> type[ExperimentConfig]:
@@ -37,12 +49,40 @@ def _capture() -> Task[Any, Any]:
     return Capture()
 
 
-CAPTURE = Known(_capture_config, _capture)
+def _capture_doors() -> Doors:
+    from namexp.tasks.capture.doors import CaptureDoors
+
+    return CaptureDoors()
+
+
+def _vocoder_config() -> type[ExperimentConfig]:
+    from namexp.tasks.vocoder.config.whole import VocoderConfig
+
+    return VocoderConfig
+
+
+def _vocoder() -> Task[Any, Any]:
+    from namexp.tasks.vocoder.task import Vocoder
+
+    return Vocoder()
+
+
+def _vocoder_doors() -> Doors:
+    from namexp.tasks.vocoder.doors import VocoderDoors
+
+    return VocoderDoors()
+
+
+CAPTURE = Known(_capture_config, _capture, _capture_doors)
+VOCODER = Known(_vocoder_config, _vocoder, _vocoder_doors)
+
+OFFICIAL = re.compile(r"(g|do)_\d+")  # names of the official vocoder code's checkpoints
 
 KINDS: dict[str, Known] = {
     "wavenet": CAPTURE,
     "packed_wavenet": CAPTURE,
     "slimmable": CAPTURE,
+    "hifigan": VOCODER,
 }
 
 
@@ -92,3 +132,48 @@ def _refuse_anothers(group: str, chosen: Any, own: type[ExperimentConfig], kind:
 def _fits(chosen: Mapping[str, Any], cls: type[Any] | None) -> bool:
     """Whether all settings of a group are known to a class."""
     return cls is not None and set(chosen) <= {field for field in cls.__dataclass_fields__}
+
+
+# --- finished models --------------------------------------------------------------------------------
+
+
+def doors_at(path: Path) -> Doors:
+    """The commands' part for the model, or the run, at ``path``; for one of an amp where nothing is said."""
+    return _known_at(path).doors()
+
+
+def doors_of(config: ExperimentConfig) -> Doors:
+    """The commands' part for models of a config."""
+    return KINDS[config.model.kind].doors()
+
+
+def named_model(option: str, conf: str) -> ExperimentConfig:
+    """The config that ``model=option`` stands for.
+
+    Raises:
+        UserError: there is no such option.
+    """
+    try:
+        return parse_experiment(composed([f"model={option}"], conf))
+    except HydraException as error:
+        raise explain(error, [f"model={option}"], conf) from None
+
+
+def _known_at(path: Path) -> Known:
+    if path.is_dir():
+        config = RunLayout(path).config
+        if config.exists():
+            return KINDS.get(_kind(stored_config(config)), CAPTURE)
+        return VOCODER if any(path.glob("g_*")) else CAPTURE
+    if path.suffix == ".safetensors" or OFFICIAL.fullmatch(path.name):
+        return VOCODER
+    if path.suffix == ".ckpt" and path.is_file():
+        from namexp.engine.checkpoint import load_checkpoint
+
+        return KINDS.get(_kind(load_checkpoint(path)["namexp"]), CAPTURE)
+    return CAPTURE
+
+
+def _kind(config: Mapping[str, Any]) -> str:
+    model = config.get("model")
+    return str(model.get("kind")) if isinstance(model, Mapping) else ""

@@ -1,0 +1,88 @@
+"""``python -m namexp.synthesize MODEL IN... OUT_DIR``: mel spectrograms or recordings through a vocoder."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from pathlib import Path
+
+from namexp.conf_dir import conf_dir
+from namexp.door import guarded
+
+MEL_SCALES = ("natural", "log10", "db", "linear", "normalized")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m namexp.synthesize",
+        usage="%(prog)s [options] MODEL IN [IN ...] OUT_DIR\n       %(prog)s --benchmark NAME [options]",
+        description="Write generated-<name>.wav for every recording and every mel spectrogram (.npy), or "
+        "everything in a directory: whole frames, 16-bit. MODEL is a run, a checkpoint, a model.safetensors, "
+        "or an official g_ file with its config.json beside it.",
+    )
+    parser.add_argument("model", type=Path, nargs="?", metavar="MODEL")
+    parser.add_argument("inputs", type=Path, nargs="*", metavar="IN")
+    parser.add_argument("--float", action="store_true", help="32-bit float instead of 16-bit integers")
+    parser.add_argument(
+        "--mel-scale",
+        choices=MEL_SCALES,
+        default="natural",
+        help="of .npy files (default: natural log of magnitudes)",
+    )
+    parser.add_argument(
+        "--match-length", action="store_true", help="as long as the recording, not whole frames"
+    )
+    parser.add_argument(
+        "--chunk-seconds", type=float, metavar="S", help="held at a time (default: 10); changes no output"
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="config.json of an official g_ file (default: beside it)"
+    )
+    test = parser.add_argument_group("test sets")
+    test.add_argument("--test", action="store_true", help="IN is one directory, a test set")
+    test.add_argument("--expected-files", type=int, default=3, metavar="N", help="that it has (default: 3)")
+    test.add_argument("--accept-untested", action="store_true", help="take another number without a question")
+    times = parser.add_argument_group("timing")
+    times.add_argument(
+        "--benchmark", metavar="NAME", help="an option of model=, with random weights: hifigan_v1"
+    )
+    times.add_argument("--seconds", type=float, default=2.0, metavar="S", help="of audio (default: 2)")
+    times.add_argument("--rounds", type=int, default=7, metavar="N", help="the best counts (default: 7)")
+    times.add_argument("--threads", type=int, default=1, metavar="T", help="of the CPU (default: 1)")
+    times.add_argument("--json", action="store_true", help="print the figures as JSON")
+    arguments = parser.parse_args()
+    if arguments.benchmark is None and len(arguments.inputs) < 2:
+        parser.error("MODEL, at least one IN and OUT_DIR are needed")
+    for name in ("seconds", "rounds", "threads"):
+        if not getattr(arguments, name) > 0:
+            parser.error(f"--{name} must be above 0")
+    if arguments.benchmark is None:
+        *arguments.inputs, arguments.output = arguments.inputs
+    return arguments
+
+
+def _synthesize(arguments: argparse.Namespace) -> None:
+    from namexp.tasks.known import doors_at, doors_of, named_model
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # notices, on stderr
+    if arguments.benchmark is None:
+        doors_at(arguments.model).synthesize(arguments)
+        return
+    config = named_model(arguments.benchmark, conf_dir())
+    figures = doors_of(config).benchmark(config, arguments)
+    if arguments.json:
+        print(json.dumps(figures))
+    else:
+        print("\n".join(f"{name.ljust(12)} {value:.4g}" for name, value in figures.items()))
+
+
+def main() -> int:
+    """The command."""
+    arguments = _arguments()
+    return guarded("namexp.synthesize", lambda: _synthesize(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

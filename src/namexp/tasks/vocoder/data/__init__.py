@@ -1,0 +1,1 @@
+"""From clips of speech to batches of segments."""

@@ -1,0 +1,1 @@
+"""What a vocoder's output looks and sounds like."""

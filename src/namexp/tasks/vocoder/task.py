@@ -1,0 +1,195 @@
+"""Learning to turn mel spectrograms into sound: the seam to the engine, filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+from namexp.engine.module import Optimisation
+from namexp.engine.task import Opening, Scores, Shown, Task
+from namexp.engine.training import Row, Training
+from namexp.models.hifigan import Generator
+from namexp.ranks.place import ALONE, Place
+from namexp.tasks.vocoder.config.model import HifiganModel
+from namexp.tasks.vocoder.config.whole import VocoderConfig
+from namexp.tasks.vocoder.data.module import SpeechDataModule
+from namexp.tasks.vocoder.data.speech import Speech, load_speech
+from namexp.tasks.vocoder.layout import MODEL, VocoderLayout
+from namexp.tasks.vocoder.module import Steps, VocoderModule
+from namexp.tasks.vocoder.networks import VocoderNetwork, build_network, discriminator_parameters
+from namexp.tasks.vocoder.scoring import score
+from namexp.tasks.vocoder.showing.declared import page
+from namexp.tasks.vocoder.showing.outcome import declared_clips, show
+from namexp.tasks.vocoder.showing.preview import Preview, reference_clips
+from namexp.tasks.vocoder.synthesizing import synthesize_test_set
+from namexp.tasks.vocoder.testset import check_test_set
+from namexp.tasks.vocoder.weights.exporting import about_training, save_verified
+from namexp.tasks.vocoder.weights.initial import start_from
+from namexp.tasks.vocoder.weights.voice import Voice
+from namexp.tracking.tracker import Clip
+
+Speaking = Training[VocoderConfig, Speech]
+
+
+class Vocoder(Task[VocoderConfig, Speech]):
+    """HiFi-GANs from clips of speech; out comes ``model.safetensors``."""
+
+    name = "vocoder"
+    leaves = ("previews/*",)
+    products = (MODEL,)
+
+    def rows(self, config: VocoderConfig) -> tuple[Row, ...]:
+        """The generator; the discriminators play nothing."""
+        spec = config.model.generator
+        facts = {
+            "channels": spec.upsample_initial_channel,
+            "parameters": spec.num_parameters,
+            "macs_per_sample": spec.macs_per_sample,
+        }
+        return (Row("generator", "", facts),)
+
+    def facts(self, config: VocoderConfig) -> Mapping[str, Any]:
+        """Parameters in training, and how many frames on either side a sample depends on."""
+        model: HifiganModel = config.model
+        return {
+            "parameters_training": model.generator.num_parameters_training,
+            "parameters_discriminators": sum(discriminator_parameters(model).values()),
+            "context_frames": model.generator.context_frames,
+        }
+
+    def page(self, config: VocoderConfig) -> Mapping[str, Any]:
+        """The report's figures and tables, as far as there are discriminators."""
+        return page(adversarial=config.loss.adversarial_start_step is not None)
+
+    def load(self, config: VocoderConfig) -> Speech:
+        """The clips, and the test set, which must be there before anything is learned."""
+        data = config.data
+        speech = load_speech(data, config.model.mels.input)
+        if data.test_dir is not None:
+            check_test_set(
+                data.test_dir, expected=data.expected_test_files, accept_untested=data.accept_untested
+            )
+        return speech
+
+    def network(self, config: VocoderConfig, material: Speech) -> VocoderNetwork:
+        """What the model group describes."""
+        del material
+        return build_network(config.model, seed=config.seed)
+
+    def start_from(self, path: str, network: Any, material: Speech) -> str:
+        """Weights of a run, a checkpoint, a ``model.safetensors`` or an official ``g_`` file."""
+        del material
+        return start_from(Path(path), network)
+
+    def opening(self, config: VocoderConfig, material: Speech) -> Opening:
+        """The networks and how much there is to learn from."""
+        spec, facts = config.model.generator, self.facts(config)
+        mels, rate = config.model.mels.input, config.model.sample_rate
+        embedded = "no data.dir is given: training on the embedded set (synthesised, speech-like)"
+        start = config.loss.adversarial_start_step
+        alone = "mel term alone" if start is None else f"mel term alone until batch {start}" if start else ""
+        lines = [
+            *([embedded] if material.embedded else []),
+            f"hifigan: {spec.num_parameters:,} parameters play, {facts['parameters_training']:,} learn with "
+            f"{facts['parameters_discriminators']:,} of the discriminators{'; ' + alone if alone else ''}",
+            f"{mels.n_mels} mels to {mels.top:g} Hz, frames of {mels.hop_length} samples at {rate} Hz",
+            f"{len(material.train)} clips of {material.seconds(material.train) / 60:.1f} min to train on, "
+            f"{len(material.validation)} of {material.seconds(material.validation) / 60:.1f} min to validate",
+        ]
+        return Opening(lines)
+
+    def references(self, training: Speaking) -> Mapping[str, Clip]:
+        """The clips that are listened to on the way, as they were recorded."""
+        names = [utterance.name for utterance in training.material.validation]
+        return reference_clips(self.data(training, ALONE), names)
+
+    def module(self, training: Speaking) -> VocoderModule:
+        """Steps of segments."""
+        config = training.config
+        steps = Steps(
+            loss=config.loss,
+            trainer=config.trainer,
+            mels=config.model.mels,
+            segment_size=config.data.segment_size,
+            last_checkpoint=training.layout.last_checkpoint,
+        )
+        return VocoderModule(_network(training), Optimisation.of(config), steps)
+
+    def data(self, training: Speaking, place: Place) -> SpeechDataModule:
+        """Segments of the clips."""
+        config = training.config
+        return SpeechDataModule(
+            training.material,
+            config.data,
+            loss_mel=config.model.mels.loss,
+            seed=config.seed,
+            rank=place.rank,
+            world_size=place.world_size,
+            num_batches=config.trainer.limit_train_batches,
+        )
+
+    def callbacks(self, training: Speaking) -> list[pl.Callback]:
+        """How it sounds on the way."""
+        config = training.config
+        every = config.logger.audio_every_n_validations
+        if every is None or not (config.callbacks.audio or config.callbacks.plots or training.tracker.active):
+            return []
+        preview = Preview(
+            VocoderLayout(training.layout.root),
+            training.tracker,
+            config.model.mels,
+            config.callbacks,
+            seed=config.seed,
+            seconds=config.logger.audio_seconds,
+            every_n_validations=every,
+        )
+        return [preview]
+
+    def score(self, training: Speaking) -> Scores:
+        """Every validation clip, by the best weights; and what the page shows."""
+        scores = score(training, _network(training), self.data(training, ALONE))
+        clips = declared_clips(scores.shown, training.config.callbacks)
+        return scores._replace(facts={**scores.facts, "clips": clips})
+
+    def export(self, training: Speaking, summary: Mapping[str, Any]) -> None:
+        """``model.safetensors``, read back and compared; then the test set through it."""
+        layout, data = VocoderLayout(training.layout.root), training.config.data
+        save_verified(layout.model, _voice(training, summary))
+        if data.test_dir is not None:
+            synthesize_test_set(layout.model, Path(data.test_dir), layout.test)
+
+    def show(self, training: Speaking, scores: Scores, summary: Mapping[str, Any]) -> Shown:
+        """The worst and the median clip, to hear and to see."""
+        del summary
+        config = training.config
+        return show(
+            VocoderLayout(training.layout.root),
+            _generator(training),
+            self.data(training, ALONE),
+            config.model.mels,
+            scores.shown,
+            config.callbacks,
+        )
+
+
+def _network(training: Speaking) -> VocoderNetwork:
+    assert isinstance(training.network, VocoderNetwork)
+    return training.network
+
+
+def _generator(training: Speaking) -> Generator:
+    return _network(training).gan.generator.fused().eval()
+
+
+def _voice(training: Speaking, summary: Mapping[str, Any]) -> Voice:
+    return Voice(
+        generator=_generator(training),
+        mels=training.config.model.mels,
+        source=training.layout.root,
+        statistics=_network(training).statistics.to_plain(),
+        discriminators={},
+        about=about_training(summary),
+    )

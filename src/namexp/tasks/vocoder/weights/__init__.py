@@ -1,0 +1,1 @@
+"""A vocoder's weights in files: ours, the official ones, ONNX."""

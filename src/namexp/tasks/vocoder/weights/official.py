@@ -1,0 +1,162 @@
+"""The official code's files: ``g_XXXXXXXX`` with ``config.json`` beside it, and ``do_XXXXXXXX``.
+
+Source: what the official ``train.py`` saves and ``inference.py`` reads.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from namexp.atomic import write_atomically
+from namexp.errors import UserError, one_line
+from namexp.models.hifigan import Generator
+from namexp.models.hifigan.states import load_weights
+from namexp.runs.files import read_json, write_json
+from namexp.schema.fields import Fields, is_number
+from namexp.tasks.vocoder.config.mel import Mels, parse_mels
+from namexp.tasks.vocoder.config.model import parse_generator
+from namexp.tasks.vocoder.weights.voice import Voice
+
+GENERATOR = re.compile(r"g_(\d+)")
+SPEC = (
+    "upsample_rates", "upsample_kernel_sizes", "upsample_initial_channel", "resblock",
+    "resblock_kernel_sizes", "resblock_dilation_sizes",
+)  # fmt: skip
+# ours, theirs, and what the official configurations say where a config.json does not
+MEL_NAMES = (
+    ("n_fft", "n_fft", 1024), ("hop_length", "hop_size", None), ("win_length", "win_size", 1024),
+    ("n_mels", "num_mels", 80), ("fmin", "fmin", 0.0), ("fmax", "fmax", 8000.0),
+    ("fmax_loss", "fmax_for_loss", None),
+)  # fmt: skip
+SAMPLE_RATE = 22050
+
+
+def companion(path: Path) -> Path:
+    """The ``do_`` file that belongs to a ``g_`` file."""
+    return path.with_name("do_" + path.name.removeprefix("g_"))
+
+
+def newest_generator(folder: Path) -> Path | None:
+    """The ``g_`` file of the greatest number in a directory."""
+    found = [path for path in folder.glob("g_*") if GENERATOR.fullmatch(path.name)]
+    return max(found, key=lambda path: int(path.name[2:]), default=None)
+
+
+def read_official(path: Path, config: Path | None = None) -> Voice:
+    """A ``g_`` file, and the discriminators where its ``do_`` file lies beside it.
+
+    Args:
+        path: of the generator.
+        config: its configuration; None: ``config.json`` beside it.
+
+    Raises:
+        UserError: missing, damaged, or they do not fit together.
+    """
+    state = _loaded(path).get("generator")
+    if not isinstance(state, Mapping):
+        raise UserError(
+            f"{path}: holds no 'generator'; give an official g_ file, a run, or a model.safetensors."
+        )
+    spec, mels = read_official_config(config or path.with_name("config.json"))
+    generator = Generator(spec)
+    load_weights(generator, state, source=str(path))
+    return Voice(generator.fused().float().eval(), mels, path, None, _discriminators(path), {})
+
+
+def _discriminators(path: Path) -> dict[str, Tensor]:
+    beside = companion(path)
+    if beside == path or not beside.is_file():
+        return {}
+    content = _loaded(beside)
+    parts = {part: content.get(part) for part in ("mpd", "msd")}
+    if not all(isinstance(state, Mapping) for state in parts.values()):
+        raise UserError(f"{beside}: holds no 'mpd' and 'msd'; it does not belong to {path.name}.")
+    return {
+        f"{part}.{name}": value for part, state in parts.items() for name, value in dict(state or {}).items()
+    }
+
+
+def _loaded(path: Path) -> Mapping[str, Any]:
+    """Tensors and plain values only: such a file cannot run code."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file.") from None
+    except Exception as error:  # torch raises many kinds for damaged files
+        raise UserError(f"{path}: not a checkpoint that can be read ({one_line(error)[:160]}).") from None
+    if not isinstance(content, Mapping):
+        raise UserError(f"{path}: holds no state by names; give an official g_ file.")
+    return content
+
+
+def read_official_config(path: Path) -> tuple[Any, Mels]:
+    """Generator and mels of a ``config.json``.
+
+    Raises:
+        UserError: missing or damaged, or numbers that do not fit.
+    """
+    if not path.is_file():
+        raise UserError(
+            f"{path}: no such file; the official configuration tells what the weights are (--config)."
+        )
+    values = read_json(path)
+    known = Fields(values, str(path))
+    rates = [known.integer("upsample_rates")] if is_number(values.get("upsample_rates")) else known.integers(
+        "upsample_rates", minimum=1
+    )  # fmt: skip
+    product = 1
+    for rate in rates:
+        product *= rate
+    mel = {ours: values.get(theirs, default) for ours, theirs, default in MEL_NAMES}
+    mel["hop_length"] = product if mel["hop_length"] is None else mel["hop_length"]
+    mels = parse_mels(mel, int(values.get("sampling_rate", SAMPLE_RATE)), str(path))
+    spec = {name: known.raw(name) for name in SPEC}
+    spec["resblock"] = str(spec["resblock"])
+    return parse_generator(spec, mels, str(path)), mels
+
+
+def official_config(voice: Voice, *, segment_size: int, optimizer: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of ``config.json``, with what the official ``train.py`` asks for besides."""
+    mel = voice.mels.to_plain()
+    betas = (optimizer.get("options") or {}).get("betas", [0.8, 0.99])
+    return {
+        **voice.generator.spec.to_plain(),
+        **{theirs: mel[ours] for ours, theirs, _ in MEL_NAMES},
+        "sampling_rate": voice.sample_rate,
+        "segment_size": segment_size,
+        "num_gpus": 0,
+        "batch_size": 16,
+        "learning_rate": optimizer["lr"],
+        "adam_b1": betas[0],
+        "adam_b2": betas[1],
+        "lr_decay": 0.999,
+        "seed": 1234,
+        "num_workers": 4,
+        "num_freq": mel["n_fft"] + 1,
+        "dist_config": {"dist_backend": "nccl", "dist_url": "tcp://localhost:54321", "world_size": 1},
+    }
+
+
+def write_official(
+    path: Path, generator: Mapping[str, Tensor], others: Mapping[str, Any], config: Mapping[str, Any]
+) -> list[Path]:
+    """Write ``g_``, ``do_`` and ``config.json``, each whole or not at all.
+
+    Args:
+        path: of the generator's file, named ``g_`` and a number.
+        generator: its state by official names.
+        others: content of the ``do_`` file.
+        config: content of ``config.json``.
+    """
+    paths = [path, companion(path), path.with_name("config.json")]
+    content = {"generator": dict(generator)}
+    write_atomically(paths[0], lambda temporary: torch.save(content, temporary))
+    write_atomically(paths[1], lambda temporary: torch.save(dict(others), temporary))
+    write_json(paths[2], config)
+    return paths
