@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -187,13 +188,14 @@ def test_two_processes_are_one(command: Run, tmp_path: Path) -> None:
     ddp = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
     train(command, *precise, *ddp, "hydra.run.dir=two")
     one, two = (stored(tmp_path / name)["state_dict"] for name in ("one", "two"))
-    before = build_network(load_model(tmp_path / "one"), seed=0).state_dict()
+    before = build_network(load_model(tmp_path / "one"), seed=1234).state_dict()
     moved = 0.0
     for name, value in one.items():
         if "statistics" in name:
             continue  # of the first process's share
         torch.testing.assert_close(two[name], value, rtol=1e-6, atol=1e-9)
-        moved = max(moved, float((value - before[name.removeprefix("network.")]).abs().max()))
+        if value.is_floating_point():
+            moved = max(moved, float((value - before[name.removeprefix("network.")]).abs().max()))
     assert moved > 1e-4, "they have learned something"
 
 
@@ -213,9 +215,7 @@ def test_a_sweep_runs_resumes_and_reports(command: Run, tmp_path: Path) -> None:
     assert [job.state for job in read_jobs(sweep)] == ["done"] * 4
     before = [stored(tmp_path / "sweep" / str(i))["state_dict"] for i in range(4)]
     for name in ("2", "3"):
-        for path in (tmp_path / "sweep" / name / "checkpoints").iterdir():
-            path.unlink()
-        (tmp_path / "sweep" / name / "status.json").unlink()
+        shutil.rmtree(tmp_path / "sweep" / name)
     resumed = command("sweep", "resume", "sweep")
     assert resumed.returncode == 0, resumed.stderr
     assert all(equal(stored(tmp_path / "sweep" / str(i))["state_dict"], before[i]) for i in range(4))
@@ -232,7 +232,7 @@ def test_a_sweep_runs_resumes_and_reports(command: Run, tmp_path: Path) -> None:
 def test_the_mel_term_alone_never_touches_the_discriminators(command: Run, tmp_path: Path) -> None:
     train(command, "experiment=hifigan_mel_only", "hydra.run.dir=run")
     state = stored(tmp_path / "run")["state_dict"]
-    fresh = build_network(load_model(tmp_path / "run"), seed=0).state_dict()
+    fresh = build_network(load_model(tmp_path / "run"), seed=1234).state_dict()
     for name, value in below(state, "network.gan.m").items():
         assert torch.equal(value, fresh[name.removeprefix("network.")]), name
     moved = below(state, "network.gan.generator.")
@@ -263,7 +263,7 @@ def test_new_discriminators_learn_alone_beside_weights_that_are_there(
     found = load_voice(tmp_path / "next" / "checkpoints" / "last.ckpt").generator
     for name, value in initial.state_dict().items():
         torch.testing.assert_close(found.state_dict()[name], value, rtol=0, atol=1e-6)
-    fresh = build_network(load_model(tmp_path / "next"), seed=0).state_dict()
+    fresh = build_network(load_model(tmp_path / "next"), seed=1234).state_dict()
     moved = below(state, "network.gan.mpd.")
     assert not any(torch.equal(value, fresh[name.removeprefix("network.")]) for name, value in moved.items())
     more = command("train", "resume=next", "trainer.max_epochs=2")

@@ -82,6 +82,7 @@ class TaskModule(pl.LightningModule, ABC):
         self._told: dict[str, Tensor | float] = {}
         self._names: list[str] = []
         self._skipped = False
+        self._let_go_squares: Tensor | float = 0.0
         self._schedules: dict[str, Any] = {}
         self._stored_schedules: list[dict[str, Any]] | None = None
         self._found: list[Any] = []
@@ -159,19 +160,35 @@ class TaskModule(pl.LightningModule, ABC):
             if self.optimisation_of(group).scheduler.interval == "step":
                 schedule.step()
 
-    def learn(self, group: str, losses: Tensor | Iterable[Tensor]) -> None:
+    def learn(self, group: str, losses: Tensor | Iterable[Tensor], *, apart: bool = False) -> None:
         """One step of a group of several: gradients, clipping, update.
 
         Args:
             group: what learns.
             losses: from what. Of several the gradients add up, and each is asked for when the one before has
                 given its own, so that what it needs is not kept together.
+            apart: whether no parameter learns from two of the losses. Then each makes its own update at once
+                and lets its gradients go, unless all of them are clipped together.
         """
         optimizer = self._optimizer_of(group)
         optimizer.zero_grad()
+        apart = apart and self.optimisation_of(group).gradient_clip_norm is None
         for loss in [losses] if isinstance(losses, Tensor) else losses:
             self.manual_backward(loss)
-        optimizer.step()
+            if apart:
+                self._let_go(group, optimizer)
+        optimizer.step()  # of what has a gradient still; Lightning counts it
+
+    def _let_go(self, group: str, optimizer: Any) -> None:
+        """Update what has a gradient, and forget that."""
+        if self.row_is_due:
+            self._let_go_squares += self._norm(group).square()
+        optimizer.optimizer.step()
+        optimizer.zero_grad()
+
+    def _norm(self, group: str) -> Tensor:
+        """Of the gradients that a group has."""
+        return torch.nn.utils.get_total_norm([p.grad for p in self._groups[group] if p.grad is not None])
 
     def unless_out_of_memory(self, step: Callable[[], None]) -> None:
         """Make a step of several groups; the batch is left, and counted, where the device cannot hold it."""
@@ -192,8 +209,8 @@ class TaskModule(pl.LightningModule, ABC):
         group = self._group_of(optimizer)
         if self.row_is_due:
             suffix = f"_{group}" if group else ""
-            grads = [p.grad for p in self._groups[group] if p.grad is not None]
-            self.tell(f"train/grad_norm{suffix}", torch.nn.utils.get_total_norm(grads))
+            before, self._let_go_squares = self._let_go_squares, 0.0
+            self.tell(f"train/grad_norm{suffix}", (self._norm(group).square() + before).sqrt())
             self.tell(f"train/lr{suffix}", optimizer.param_groups[0]["lr"])
         clip = self.optimisation_of(group).gradient_clip_norm
         if clip is not None:

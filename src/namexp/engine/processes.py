@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from lightning_fabric.plugins.environments import ClusterEnvironment
+from lightning_fabric.plugins.io import TorchCheckpointIO
 from pytorch_lightning.strategies import DDPStrategy
 
 from namexp.engine.module import TaskModule
@@ -47,9 +48,9 @@ def check_processes(trainer: TrainerConfig) -> None:
 
 
 def ddp_arguments(place: Place, trainer: TrainerConfig, module: TaskModule) -> dict[str, Any]:
-    """Lightning's Trainer arguments for training together; none alone."""
+    """Lightning's Trainer arguments for training together, or alone."""
     if place.world_size == 1:
-        return {"devices": 1}
+        return {"devices": 1, "plugins": [StreamedCheckpoints()]}
     strategy = DDPStrategy(
         process_group_backend=backend_of(trainer),
         timeout=TIMEOUT,
@@ -59,8 +60,18 @@ def ddp_arguments(place: Place, trainer: TrainerConfig, module: TaskModule) -> d
         "devices": trainer.devices,
         "num_nodes": trainer.num_nodes,
         "strategy": strategy,
-        "plugins": [Placed(place, trainer.devices)],
+        "plugins": [Placed(place, trainer.devices), StreamedCheckpoints()],
     }
+
+
+class StreamedCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint as it goes: Lightning puts all of it together in memory before."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Into the file, which its writer renames when it is whole."""
+        del storage_options
+        with open(path, "wb") as file:
+            torch.save(checkpoint, file)
 
 
 class Placed(ClusterEnvironment):

@@ -169,3 +169,44 @@ def test_a_batch_that_the_device_cannot_hold_is_left_and_counted(tmp_path: Path)
     assert watch.updates == [1, 1, 2, 3, 4, 5, 6, 6, 7, 8, 9, 10]
     assert module.out_of_memory == 2
     assert module.network.b.item() == pytest.approx((1 - 0.04) ** 10, rel=1e-5)
+
+
+class _Apart(_InParts):
+    """A group of two parameters, each with a loss of its own, and one that stands by."""
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        return {"both": [self.network.a, self.network.b], "idle": [self.network.idle]}
+
+    def optimisation_of(self, group: str) -> Optimisation:
+        return self.optimisation
+
+    def training_step(self, batch: tuple[Tensor], batch_idx: int) -> None:
+        self.learn("both", self._each(batch[0]), apart=True)
+
+    def _each(self, x: Tensor) -> Iterator[Tensor]:
+        for name, weight in (("a", self.network.a), ("b", self.network.b)):
+            self.made.append(f"{name} {self.network.a.grad is not None}")
+            yield (2 if name == "b" else 1) * (weight * x).square().mean()
+
+
+@pytest.mark.parametrize("clip", [None, 1e9])
+def test_losses_of_different_parameters_are_stepped_apart(tmp_path: Path, clip: float | None) -> None:
+    """With momentum, so that an update too many would show; a limit makes them wait for each other."""
+    adam = OptimizerConfig("AdamW", 0.01, 0.1, {})
+    network = _Two()
+    network.idle = nn.Parameter(torch.zeros(1))
+    module = _Apart(network, Optimisation(adam, STILL, gradient_clip_norm=clip))
+    module.made = []
+    _, rows = _trained(module, tmp_path)
+    assert module.made[:2] == ["a False", f"b {clip is not None}"]
+    expected, norms = _Two(), []
+    optimizer = torch.optim.AdamW(expected.parameters(), lr=0.01, weight_decay=0.1, fused=True)
+    for _ in range(12):
+        optimizer.zero_grad()
+        (expected.a.square() + 2 * expected.b.square()).sum().backward()
+        norms.append(float(torch.nn.utils.get_total_norm([expected.a.grad, expected.b.grad])))
+        optimizer.step()
+    assert torch.equal(module.network.a, expected.a)
+    assert torch.equal(module.network.b, expected.b)
+    told = [float(row["train/grad_norm_both"]) for row in rows]
+    assert told == pytest.approx(norms, rel=1e-5)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from namexp.engine.module import Optimisation
-from namexp.engine.processes import Placed, backend_of, check_processes, ddp_arguments
+from namexp.engine.processes import Placed, StreamedCheckpoints, backend_of, check_processes, ddp_arguments
 from namexp.errors import UserError
 from namexp.ranks.place import ALONE, Place
 from namexp.tasks.capture.config.whole import CaptureConfig
@@ -64,7 +64,10 @@ def test_the_question_leaves_no_gradients(experiment_config: Parse) -> None:
 
 def test_alone_lightning_gets_no_strategy(experiment_config: Parse) -> None:
     config = experiment_config()
-    assert ddp_arguments(ALONE, config.trainer, _module(config)) == {"devices": 1}
+    arguments = ddp_arguments(ALONE, config.trainer, _module(config))
+    assert set(arguments) == {"devices", "plugins"}
+    assert arguments["devices"] == 1
+    assert [type(plugin) for plugin in arguments["plugins"]] == [StreamedCheckpoints]
 
 
 def test_lightning_is_told_the_place() -> None:

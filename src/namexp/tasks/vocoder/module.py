@@ -97,7 +97,8 @@ class VocoderModule(TaskModule):
         totals: dict[str, Tensor] = {}
         if warming_up or self._steps.loss.is_adversarial(self.updates):
             kept: list[Tensor] = []
-            self.learn("d", _noted(discriminator_losses(gan, batch.audio, generated, report), kept))
+            losses = _noted(discriminator_losses(gan, batch.audio, generated, report), kept)
+            self.learn("d", losses, apart=True)  # each judge has a loss of its own
             totals["total_loss_d"] = torch.stack(kept).sum()
         if not warming_up:
             totals["total_loss_g"] = self._teach_generator(batch, generated, report)

@@ -78,7 +78,12 @@ class SpeechDataModule(TaskData):
         return len(self.draws)
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Shuffled segments; Lightning calls ``set_epoch`` of the batch sampler."""
+        """Shuffled segments; Lightning calls ``set_epoch`` of the batch sampler.
+
+        Where it goes on in a later epoch it does so after workers have begun to read: they must know before.
+        """
+        if self.trainer is not None:
+            self.draws.set_epoch(self.trainer.current_epoch)
         return DataLoader(
             self.train_set, batch_sampler=self.draws, collate_fn=together, num_workers=self._num_workers,
             persistent_workers=self._num_workers > 0, pin_memory=self._elsewhere,
