@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         UserError: missing, damaged, or not written by namexp.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        # mapped: who wants to know how far a training has come need not read all of its weights; Windows would
+        # not let a mapped file be replaced
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=os.name != "nt")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file.") from None
     except Exception as error:  # torch raises many kinds for damaged files
