@@ -29,8 +29,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         UserError: missing, damaged, or not written by namexp.
     """
     try:
-        # mapped: who wants to know how far a training has come need not read all of its weights; Windows would
-        # not let a mapped file be replaced
+        # mapped: who wants to know how far a training has come need not read all of its weights; Windows
+        # would not let a mapped file be replaced
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=os.name != "nt")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file.") from None
