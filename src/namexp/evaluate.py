@@ -18,7 +18,9 @@ def _arguments() -> argparse.Namespace:
         "plays for IN.wav "
         "and TARGET.wav; as in training, the first receptive_field - 1 samples are context and are not "
         "scored. Of "
-        "a vocoder: mel error and MRSTFT of every clip, played from the clip's own mel spectrogram.",
+        "a vocoder: mel error and MRSTFT of every clip, played from the clip's own mel spectrogram; of a "
+        "flow: the "
+        "log-likelihood of every clip.",
     )
     parser.add_argument("model", type=Path, metavar="MODEL")
     parser.add_argument(
@@ -32,6 +34,8 @@ def _arguments() -> argparse.Namespace:
     vocoders.add_argument(
         "--config", type=Path, metavar="FILE", help="config.json of an official g_ file (default: beside it)"
     )
+    flows = parser.add_argument_group("flows")
+    flows.add_argument("--reference", metavar="VALUE|RUN", help="what ll_gain counts from")
     return parser.parse_args()
 
 

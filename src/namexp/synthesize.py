@@ -40,6 +40,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="config.json of an official g_ file (default: beside it)"
     )
+    flows = parser.add_argument_group("flows")
+    flows.add_argument("--temperature", type=float, metavar="T", help="of the noise (default: 1)")
+    flows.add_argument("--seed", type=int, metavar="S", help="of the noise (default: 0)")
     test = parser.add_argument_group("test sets")
     test.add_argument("--test", action="store_true", help="IN is one directory, a test set")
     test.add_argument("--expected-files", type=int, default=3, metavar="N", help="that it has (default: 3)")
@@ -56,7 +59,7 @@ def _arguments() -> argparse.Namespace:
     if arguments.benchmark is None and len(arguments.inputs) < 2:
         parser.error("MODEL, at least one IN and OUT_DIR are needed")
     for name in ("seconds", "rounds", "threads"):
-        if not getattr(arguments, name) > 0:
+        if not 0 < getattr(arguments, name) < float("inf"):
             parser.error(f"--{name} must be above 0")
     if arguments.benchmark is None:
         *arguments.inputs, arguments.output = arguments.inputs
@@ -68,14 +71,17 @@ def _synthesize(arguments: argparse.Namespace) -> None:
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # notices, on stderr
     if arguments.benchmark is None:
-        doors_at(arguments.model).synthesize(arguments)
+        doors = doors_at(arguments.model)
+        doors.refuse_others(arguments, arguments.model)
+        doors.synthesize(arguments)
         return
     config = named_model(arguments.benchmark, conf_dir())
     figures = doors_of(config).benchmark(config, arguments)
     if arguments.json:
         print(json.dumps(figures))
     else:
-        print("\n".join(f"{name.ljust(12)} {value:.4g}" for name, value in figures.items()))
+        known = {name: value for name, value in figures.items() if value is not None}
+        print("\n".join(f"{name.ljust(12)} {value:.4g}" for name, value in known.items()))
 
 
 def main() -> int:

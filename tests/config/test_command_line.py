@@ -59,7 +59,9 @@ def test_help_is_quick_and_names_the_choices(tmp_path: Path) -> None:
     assert {"hifigan_v1", "packed_wavenet", "packed_wavenet_small", "slimmable", "wavenet"} <= set(
         models[1].split(", ")
     )
-    assert "data: ljspeech, ljspeech_report, normalized, raw, speech" in finished.stdout
+    assert (
+        "data: cifar10, images, ljspeech, ljspeech_report, normalized, raw, speech, svhn" in finished.stdout
+    )
     assert list(tmp_path.iterdir()) == []
 
 

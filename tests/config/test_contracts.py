@@ -77,7 +77,7 @@ def test_few_rooms_and_no_loose_modules_but_doors_and_the_ground_floor() -> None
     assert len(_rooms()) <= 30
 
 
-@pytest.mark.parametrize("place", ["", "tasks", "tasks/capture", "tasks/vocoder"])
+@pytest.mark.parametrize("place", ["", "tasks", "tasks/capture", "tasks/density", "tasks/vocoder"])
 def test_the_linter_refuses_a_room_that_it_was_not_told_of(tmp_path: Path, place: str) -> None:
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copyfile(ROOT / "pyproject.toml", tmp_path / "pyproject.toml")

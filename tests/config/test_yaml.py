@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import namexp.conf_dir as conf_dir_module
 from namexp.conf_dir import conf_dir
+from namexp.engine.optimisation import build_optimizer, build_scheduler
 from namexp.schema.optimisation import OPTIMIZERS, SCHEDULERS
 from namexp.sweeps.record import expand
 from namexp.sweeps.space import split_space
@@ -24,6 +25,10 @@ from namexp.tasks.known import config_of, parse_experiment
 Parse = Callable[..., CaptureConfig]
 GROUPS = CaptureConfig.groups()
 OF_VOCODERS = {("data", "speech"), ("data", "ljspeech"), ("data", "ljspeech_report"), ("loss", "hifigan")}
+OF_DENSITIES = {
+    ("data", "images"): "data.set=embedded", ("data", "cifar10"): "data.dir=images",
+    ("data", "svhn"): "data.dir=images",
+}  # fmt: skip
 CONF = Path(conf_dir())
 CHOICES = sorted(
     (path.parent.name, path.stem)
@@ -91,7 +96,9 @@ def test_every_sweep_has_its_jobs_and_each_is_legal(sweep: str, count: int | Non
 @pytest.mark.parametrize(("group", "name"), CHOICES)
 def test_every_file_has_the_keys_of_its_class_and_parses(group: str, name: str) -> None:
     of_vocoder = ["model=hifigan_tiny", "data.dir=clips"] if (group, name) in OF_VOCODERS else []
-    cfg = composed(*of_vocoder, f"{group}={name}")
+    of_density = ["model=density_tiny", OF_DENSITIES[group, name]] if (group, name) in OF_DENSITIES else []
+    of_flow = ["model=waveflow_tiny"] if (group, name) == ("loss", "flow") else []
+    cfg = composed(*of_vocoder, *of_density, *of_flow, f"{group}={name}")
     task = config_of(cfg)
     cls = task.models[cfg.model.kind] if group == "model" else task.groups()[group]
     assert set(cfg[group]) == {field.name for field in dataclasses.fields(cls)}
@@ -160,7 +167,22 @@ RECIPES = {
         ("hifigan_v1", "hifigan_v2", "hifigan_v3", "hifigan_tiny", "hifigan_v1_24k", "hifigan_v1_44k"),
         ("hifigan", "hifigan", "hifigan"),
     ),
-}
+    **dict.fromkeys(
+        (
+            "waveflow_h16_r64", "waveflow_h16_r128", "nanoflow_h16_r128_emb512",
+            "nanoflow_h16_r128_emb1024_f16", "nanoflow_decomp_h16_r128", "nanoflow_naive_h16_r128",
+            "waveflow_tiny", "nanoflow_tiny",
+        ),
+        ("flow", "flow", "flow"),
+    ),
+    **dict.fromkeys(
+        (
+            "density_glow_256", "density_glow_512", "density_glow_large", "density_naive", "density_decomp",
+            "density_nanoflow", "density_k48", "density_tiny",
+        ),
+        (None, "density", "density"),
+    ),
+}  # fmt: skip
 RECIPE_GROUPS = ("loss", "optimizer", "scheduler")
 
 
@@ -182,8 +204,10 @@ def test_every_model_has_a_recipe() -> None:
 @pytest.mark.parametrize("model", RECIPES)
 def test_a_model_brings_its_recipe(model: str) -> None:
     cfg = composed(f"model={model}")
-    assert {group: plain(cfg[group]) for group in RECIPE_GROUPS} == {
-        group: on_file(group, name) for group, name in zip(RECIPE_GROUPS, RECIPES[model], strict=True)
+    assert {group: plain(cfg[group]) for group in RECIPE_GROUPS if group in cfg} == {
+        group: on_file(group, name)
+        for group, name in zip(RECIPE_GROUPS, RECIPES[model], strict=True)
+        if name is not None
     }
 
 
@@ -203,6 +227,39 @@ def test_a_vocoder_brings_speech_unless_other_data_is_named(model: str) -> None:
     assert cfg.data.segment_size % cfg.model.mel.hop_length == 0
     named = composed(f"model={model}", "data=ljspeech")
     assert (named.data.expected_train_clips, named.data.expected_validation_clips) == (12950, 150)
+
+
+DENSITIES = [model for model, recipe in RECIPES.items() if recipe[1] == "density"]
+OFFICIAL_COUNTS = {
+    "density_glow_256": 15972912, "density_glow_512": 44235312, "density_glow_large": 287488560,
+    "density_naive": 9263064, "density_decomp": 9934896, "density_nanoflow": 10113264,
+    "density_k48": 10718544,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("model", DENSITIES)
+def test_a_density_brings_images_and_has_its_count(model: str) -> None:
+    cfg = composed(f"model={model}")
+    assert not {"export", "loss"} & set(cfg)
+    assert plain(cfg.data) == on_file("data", "images")
+    config: Any = parse_experiment(cfg)
+    assert config.model.spec.num_parameters == OFFICIAL_COUNTS.get(model, 162888)
+    assert (config.optimizer.name, config.optimizer.lr, config.optimizer.weight_decay) == (
+        "Adamax", 0.0005, 5e-5,
+    )  # fmt: skip
+    assert config.data.batch_size == 64
+
+
+def test_the_learning_rate_of_a_density_warms_up_for_five_epochs() -> None:
+    config = parse_experiment(composed("model=density_tiny"))
+    optimizer = build_optimizer([torch.nn.Parameter(torch.zeros(1))], config.optimizer)
+    schedule = build_scheduler(optimizer, config.scheduler)
+    rates = []
+    for _ in range(7):
+        rates.append(optimizer.param_groups[0]["lr"] / 0.0005)
+        optimizer.step()
+        schedule.step()
+    assert rates == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0, 1.0, 1.0])
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["before model=", "after model="])

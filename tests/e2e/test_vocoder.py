@@ -191,8 +191,6 @@ def test_two_processes_are_one(command: Run, tmp_path: Path) -> None:
     before = build_network(load_model(tmp_path / "one"), seed=1234).state_dict()
     moved = 0.0
     for name, value in one.items():
-        if "statistics" in name:
-            continue  # of the first process's share
         torch.testing.assert_close(two[name], value, rtol=1e-6, atol=1e-9)
         if value.is_floating_point():
             moved = max(moved, float((value - before[name.removeprefix("network.")]).abs().max()))
@@ -437,8 +435,8 @@ def test_a_test_set_is_played_at_the_end(command: Run, tmp_path: Path) -> None:
 TRAINING_MISTAKES = {
     "data of an amp": (["data=normalized"], "data (with input, target, pairs, ...) is for amps"),
     "loss of an amp": (["loss=mse"], "loss (with mse_weight, esr_weight, dc_weight, ...) is for amps"),
-    "an amp on speech": (["model=wavenet", "data=speech"], "is for vocoders, and model.kind wavenet is for "
-    "amps"),
+    "an amp on speech": (["model=wavenet", "data=speech"], "is for flows and vocoders, and model.kind "
+    "wavenet is for amps"),
     "no multiple of the hop": (["data.segment_size=2000"], "data.segment_size (= 2000) must be a multiple"),
     "another hop": (["model.upsample_rates=[8,8,2]", "model.upsample_kernel_sizes=[16,16,4]"], "8 x 8 x 2 = "
     "128"),
@@ -546,3 +544,107 @@ def test_the_mel_term_is_learned_from(command: Run, tmp_path: Path) -> None:
     ]
     assert errors[0] > errors[1] > errors[2]
     assert errors[2] < 0.9 * errors[0]
+
+
+# --- what a reviewer found --------------------------------------------------------------------------
+
+
+def test_a_clip_of_the_least_length_is_validated_scored_and_evaluated(
+    command: Run, tmp_path: Path, run: Path
+) -> None:
+    """385 samples make a mel, and whole frames of it, 256 samples, do not."""
+    for i in range(5):
+        write_clip(tmp_path / "set" / "wavs" / f"c{i}.wav", clip(4000, i))
+    write_clip(tmp_path / "set" / "wavs" / "short.wav", clip(385, 9))
+    (tmp_path / "set" / "train.txt").write_text("".join(f"c{i}|x|x\n" for i in range(4)))
+    (tmp_path / "set" / "validation.txt").write_text("c4|x|x\nshort|x|x\n")
+    train(command, "data.dir=set", "trainer.max_epochs=1", "hydra.run.dir=short")
+    evaluated = command("evaluate", run, tmp_path / "set" / "wavs" / "short.wav", "--json", "e.json")
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert np.isfinite(json.loads((tmp_path / "e.json").read_text())["mean"]["mel_error"])
+
+
+def test_a_test_set_that_cannot_be_played_is_refused_before_training(command: Run, tmp_path: Path) -> None:
+    for i in range(2):
+        write_clip(tmp_path / "test" / f"{i}.wav", clip(6000, i))
+    write_clip(tmp_path / "test" / "stereo.wav", np.stack([clip(6000)] * 2, axis=1))
+    refused = command("train", *SETTINGS, "data.test_dir=test", "hydra.run.dir=run")
+    assert refused.returncode == 1
+    assert "stereo.wav: has 2 channels" in refused.stderr
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_the_mel_term_alone_goes_on_from_weights_without_discriminators(
+    command: Run, tmp_path: Path, run: Path
+) -> None:
+    assert command("export", run, "-o", "alone.safetensors").returncode == 0
+    train(
+        command, "experiment=hifigan_mel_only", "init_from=alone.safetensors", "trainer.max_epochs=1",
+        "hydra.run.dir=next",
+    )  # fmt: skip
+    rows = [row for row in read_metrics(tmp_path / "next" / "metrics.csv") if not row["val_loss"]]
+    assert all(row["train/loss_mel"] for row in rows)
+    assert "train/total_loss_d" not in rows[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('{"sampling_rate": "abc"}', "sampling_rate (= 'abc') must be a whole number"),
+        ('{"sampling_rate": 22050.5}', "must be a whole number"),
+        ("\xff\xfe", "not JSON"),
+        ("[" * 100000, "not JSON"),
+        ('{"num_mels": 1000000000}', "the weights do not fit the model"),
+        ('{"upsample_rates": [8, 8, 2]}', "must have as many entries"),
+        ('{"hop_size": 300}', "and the mel spectrogram's hop_length is 300"),
+    ],
+)
+def test_an_official_config_that_is_wrong_is_refused_in_one_line(
+    command: Run, tmp_path: Path, run: Path, content: str, expected: str
+) -> None:
+    assert command("export", run, "-o", "off/g_00000001").returncode == 0
+    path = tmp_path / "off" / "config.json"
+    if content.startswith("{"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), **json.loads(content)}))
+    else:
+        path.write_bytes(content.encode("latin-1"))
+    refused = command("inspect", "off/g_00000001")
+    assert refused.returncode == 1
+    assert expected in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_its_own_output_is_no_input(command: Run, tmp_path: Path, run: Path) -> None:
+    write_clip(tmp_path / "clips" / "a.wav", clip(6000))
+    for output in ("clips", tmp_path / "clips", "clips/below"):
+        for _ in range(2):
+            done = command("synthesize", run, "clips", output)
+            assert done.returncode == 0, done.stderr
+    names = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.wav")}
+    assert names >= {"clips/a.wav", "clips/generated-a.wav", "clips/below/generated-a.wav"}
+    assert not any("generated-generated" in name and "below" not in name for name in names)
+
+
+def test_exports_that_would_lack_something_say_so(command: Run, tmp_path: Path, run: Path) -> None:
+    assert command("export", run, "-o", "alone.safetensors").returncode == 0
+    lacking = command("export", "alone.safetensors", "-o", "b.safetensors", "--discriminators")
+    assert lacking.returncode == 1
+    assert "has no discriminators to keep" in lacking.stderr
+    official = command("export", "alone.safetensors", "-o", "off/g_00000007")
+    assert official.returncode == 0
+    assert "so there is no do_ file" in official.stderr
+    assert sorted(path.name for path in (tmp_path / "off").iterdir()) == ["config.json", "g_00000007"]
+    unknown = command("export", run, "-o", "model.nam")
+    assert unknown.returncode == 1
+    assert "says no format" in unknown.stderr
+    kept = command("export", run, "-o", "all.safetensors", "--discriminators")
+    assert kept.returncode == 0
+    assert load_voice(tmp_path / "all.safetensors").discriminators
+
+
+def test_a_model_that_is_not_there_is_said_to_be_that(command: Run, tmp_path: Path) -> None:
+    write_clip(tmp_path / "a.wav", clip(6000))
+    for name, more in (("synthesize", ["out"]), ("evaluate", [])):
+        refused = command(name, "nowhere", "a.wav", *more)
+        assert refused.returncode == 1
+        assert "nowhere: no such file" in refused.stderr

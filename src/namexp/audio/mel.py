@@ -43,7 +43,8 @@ def magnitude_of_padded(padded: Tensor, spec: MelSpec) -> Tensor:
         padded, spec.n_fft, spec.hop_length, spec.win_length, _window(spec, padded.device, padded.dtype),
         center=False, return_complex=True,
     )  # fmt: skip
-    return (torch.view_as_real(spectrum).square().sum(dim=-1) + POWER_EPSILON).sqrt()
+    power = torch.view_as_real(spectrum).square().sum(dim=-1)
+    return power.sqrt() if spec.centered else (power + POWER_EPSILON).sqrt()
 
 
 def to_log_mel(magnitudes: Tensor, spec: MelSpec) -> Tensor:

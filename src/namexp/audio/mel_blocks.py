@@ -20,7 +20,7 @@ def log_mel_blocks(audio: Tensor, spec: MelSpec, frames: int) -> Iterator[Tensor
     Raises:
         ValueError: too few samples.
     """
-    total = audio.numel() // spec.hop_length
+    total = spec.frames(audio.numel())
     P = spec.padding
     for begin in range(0, total, frames):
         end = min(total, begin + frames)

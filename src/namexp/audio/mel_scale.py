@@ -27,6 +27,8 @@ class MelSpec(NamedTuple):
         n_mels: M.
         fmin: Hz where the lowest filter begins.
         fmax: Hz where the highest one ends; None: half of the sample rate.
+        centered: whether frames are centred on whole hops, of magnitudes as they are (Tacotron's); else they
+            lie between, with a trace of power (HiFi-GAN's).
     """
 
     sample_rate: int = 22050
@@ -36,6 +38,7 @@ class MelSpec(NamedTuple):
     n_mels: int = 80
     fmin: float = 0.0
     fmax: float | None = 8000.0
+    centered: bool = False
 
     @property
     def top(self) -> float:
@@ -44,8 +47,12 @@ class MelSpec(NamedTuple):
 
     @property
     def padding(self) -> int:
-        """Samples that are reflected at either end: there are as many frames as whole hops."""
-        return (self.n_fft - self.hop_length) // 2
+        """Samples that are reflected at either end."""
+        return self.n_fft // 2 if self.centered else (self.n_fft - self.hop_length) // 2
+
+    def frames(self, num_samples: int) -> int:
+        """Of so many samples: as many as whole hops, and one more where they are centred."""
+        return num_samples // self.hop_length + self.centered
 
     @property
     def least_samples(self) -> int:

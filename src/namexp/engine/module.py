@@ -83,6 +83,7 @@ class TaskModule(pl.LightningModule, ABC):
         self._names: list[str] = []
         self._skipped = False
         self._let_go_squares: Tensor | float = 0.0
+        self._have_learned: set[str] = set()  # groups that have: the schedules of others wait
         self._schedules: dict[str, Any] = {}
         self._stored_schedules: list[dict[str, Any]] | None = None
         self._found: list[Any] = []
@@ -156,8 +157,10 @@ class TaskModule(pl.LightningModule, ABC):
         if self._skipped:
             return
         self.updates += 1
+        if self.automatic_optimization:
+            self._have_learned.update(self._groups)
         for group, schedule in self._schedules.items():
-            if self.optimisation_of(group).scheduler.interval == "step":
+            if self.optimisation_of(group).scheduler.interval == "step" and group in self._have_learned:
                 schedule.step()
 
     def learn(self, group: str, losses: Tensor | Iterable[Tensor], *, apart: bool = False) -> None:
@@ -178,6 +181,7 @@ class TaskModule(pl.LightningModule, ABC):
             if apart:
                 self._let_go(group, optimizer)
         optimizer.step()  # of what has a gradient still; Lightning counts it
+        self._have_learned.add(group)
 
     def _let_go(self, group: str, optimizer: Any) -> None:
         """Update what has a gradient, and forget that."""
@@ -245,7 +249,7 @@ class TaskModule(pl.LightningModule, ABC):
         """Go on with schedules over epochs; a plateau is looked for where there was a validation."""
         for group, schedule in self._schedules.items():
             how = self.optimisation_of(group).scheduler
-            if how.interval == "step":
+            if how.interval == "step" or group not in self._have_learned:
                 continue
             if how.name != "ReduceLROnPlateau":
                 schedule.step()
@@ -286,6 +290,8 @@ class TaskModule(pl.LightningModule, ABC):
         """Store what the network is, so that a checkpoint explains itself, the counter and the schedules."""
         checkpoint["namexp"] = self.description
         checkpoint["updates"] = self.updates
+        if not self.automatic_optimization:
+            checkpoint["have_learned"] = sorted(self._have_learned)
         states = [schedule.state_dict() for schedule in self._schedules.values()]
         if states:
             checkpoint["schedule"] = states if len(states) > 1 else states[0]
@@ -293,6 +299,7 @@ class TaskModule(pl.LightningModule, ABC):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the counter; keep the schedules' state until the optimisers' is back."""
         self.updates = updates_of(checkpoint)
+        self._have_learned = set(checkpoint.get("have_learned", ()))
         stored = checkpoint.get("schedule")
         self._stored_schedules = [stored] if isinstance(stored, dict) else stored
 

@@ -59,7 +59,7 @@ def build_scheduler(optimizer: Optimizer, config: SchedulerConfig) -> Any:
         return None
     try:
         return getattr(torch.optim.lr_scheduler, config.name)(optimizer, **config.options)
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, ZeroDivisionError) as error:
         raise _refused("scheduler", config.name, config.options, error) from None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from namexp.atomic import write_atomically
-from namexp.errors import UserError
+from namexp.errors import UserError, one_line
 
 
 def write_text(path: Path, text: str) -> None:
@@ -36,8 +36,8 @@ def read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file.") from None
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}: not JSON: {error}.") from None
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or nested beyond reason
+        raise UserError(f"{path}: not JSON: {one_line(error)}.") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: must hold a JSON object.")
     return content

@@ -5,6 +5,7 @@ The doors find out by ``tasks.known`` whose model it is that they were given, an
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from argparse import Namespace
 from collections.abc import Mapping
@@ -81,3 +82,13 @@ class Doors(ABC):
 OPTIONS = frozenset(
     {"slim", "delay", "container_max_values", "metadata", "format", "discriminators", "config"}
 )
+
+
+def told(described: Mapping[str, Any], arguments: Namespace) -> None:
+    """As JSON, or a line for each fact."""
+    if arguments.json:
+        print(json.dumps(described, indent=2))
+        return
+    for key, value in described.items():
+        text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else value
+        print(f"{key.ljust(18)} {text}")

@@ -5,6 +5,7 @@ Nothing of a task is imported before it is asked for: its config without torch, 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -73,16 +74,59 @@ def _vocoder_doors() -> Doors:
     return VocoderDoors()
 
 
-CAPTURE = Known(_capture_config, _capture, _capture_doors)
-VOCODER = Known(_vocoder_config, _vocoder, _vocoder_doors)
+def _flow_config() -> type[ExperimentConfig]:
+    from namexp.tasks.vocoder.config.flow import FlowConfig
 
-OFFICIAL = re.compile(r"(g|do)_\d+")  # names of the official vocoder code's checkpoints
+    return FlowConfig
+
+
+def _flow() -> Task[Any, Any]:
+    from namexp.tasks.vocoder.flows.task import Flow
+
+    return Flow()
+
+
+def _flow_doors() -> Doors:
+    from namexp.tasks.vocoder.flows.doors import FlowDoors
+
+    return FlowDoors()
+
+
+def _density_config() -> type[ExperimentConfig]:
+    from namexp.tasks.density.config.whole import DensityConfig
+
+    return DensityConfig
+
+
+def _density() -> Task[Any, Any]:
+    from namexp.tasks.density.task import Density
+
+    return Density()
+
+
+def _density_doors() -> Doors:
+    from namexp.tasks.density.doors import DensityDoors
+
+    return DensityDoors()
+
+
+CAPTURE = Known(_capture_config, _capture, _capture_doors)
+DENSITY = Known(_density_config, _density, _density_doors)
+VOCODER = Known(_vocoder_config, _vocoder, _vocoder_doors)
+FLOW = Known(_flow_config, _flow, _flow_doors)
+
+OFFICIAL = re.compile(r"(g|do)_\d+|generator_v\d")  # names of the official vocoder code's checkpoints
 
 KINDS: dict[str, Known] = {
     "wavenet": CAPTURE,
     "packed_wavenet": CAPTURE,
     "slimmable": CAPTURE,
     "hifigan": VOCODER,
+    "waveflow": FLOW,
+    "nanoflow": FLOW,
+    "nanoflow_decomp": FLOW,
+    "nanoflow_naive": FLOW,
+    "glow": DENSITY,
 }
 
 
@@ -119,14 +163,15 @@ def _refuse_anothers(group: str, chosen: Any, own: type[ExperimentConfig], kind:
     if not isinstance(chosen, Mapping) or _fits(chosen, own.groups().get(group)):
         return
     others = {known.config() for known in KINDS.values()} - {own}
-    for other in sorted(others, key=lambda cls: cls.learns):
-        if _fits(chosen, other.groups().get(group)):
-            instead = own.options.get(group)
-            raise UserError(
-                f"{group} (with {', '.join(map(str, list(chosen)[:3]))}, ...) is for {other.learns}, and "
-                f"model.kind {kind} is for {own.learns}; "
-                + (f"choose {group}={instead}." if instead else f"leave {group} out: ~{group}.")
-            )
+    fitting = sorted(other.learns for other in others if _fits(chosen, other.groups().get(group)))
+    if fitting:
+        instead = own.options.get(group)
+        raise UserError(
+            f"{group} (with {', '.join(map(str, list(chosen)[:3]))}, ...) is for {' and '.join(fitting)}, "
+            "and "
+            f"model.kind {kind} is for {own.learns}; "
+            + (f"choose {group}={instead}." if instead else f"leave {group} out: ~{group}.")
+        )
 
 
 def _fits(chosen: Mapping[str, Any], cls: type[Any] | None) -> bool:
@@ -164,14 +209,33 @@ def _known_at(path: Path) -> Known:
         config = RunLayout(path).config
         if config.exists():
             return KINDS.get(_kind(stored_config(config)), CAPTURE)
-        return VOCODER if any(path.glob("g_*")) else CAPTURE
-    if path.suffix == ".safetensors" or OFFICIAL.fullmatch(path.name):
+        return VOCODER if any(OFFICIAL.fullmatch(found.name) for found in path.iterdir()) else CAPTURE
+    if not path.exists():
+        raise UserError(f"{path}: no such file; give a run directory, a checkpoint or a model.")
+    suffix = path.suffix.lower()
+    if suffix == ".safetensors":
+        return KINDS.get(_kind_in_header(path), VOCODER)
+    if OFFICIAL.fullmatch(path.name) or (
+        suffix in ("", ".pth", ".pt") and path.with_name("config.json").is_file()
+    ):
         return VOCODER
-    if path.suffix == ".ckpt" and path.is_file():
+    if suffix == ".ckpt":
         from namexp.engine.checkpoint import load_checkpoint
 
         return KINDS.get(_kind(load_checkpoint(path)["namexp"]), CAPTURE)
     return CAPTURE
+
+
+def _kind_in_header(path: Path) -> str:
+    """Of a ``model.safetensors``; nothing where it has none: whoever opens it says what is wrong."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            about = json.loads((file.metadata() or {}).get("namexp", "{}"))
+    except (SafetensorError, ValueError, RecursionError, OSError):
+        return ""
+    return str(about.get("kind")) if isinstance(about, Mapping) else ""
 
 
 def _kind(config: Mapping[str, Any]) -> str:

@@ -38,16 +38,37 @@ def load_weights(module: nn.Module, state: Mapping[str, Any], *, source: str) ->
     Raises:
         UserError: names missing or unexpected, or shapes that differ, in one line; nothing is loaded.
     """
-    there = {_older(name): value for name, value in state.items()}
-    convolutions = {n: m for n, m in module.named_modules() if isinstance(m, Convolution)}
-    wanted: dict[str, torch.Size] = {}
-    for name, conv in convolutions.items():
-        wanted |= _wanted(name, conv, there)
-    _check(wanted, there, source)
+    there = check_fit(module, state, source=source)
     converted: dict[str, Tensor] = {}
-    for name, conv in convolutions.items():
+    for name, conv in _convolutions(module).items():
         converted |= _converted(name, conv, there)
     module.load_state_dict(converted)
+
+
+def check_fit(module: nn.Module, state: Mapping[str, Any], *, source: str) -> Mapping[str, Tensor]:
+    """See that ``state`` fits a module, which may lie on ``meta``: nothing is loaded or computed.
+
+    Returns:
+        The state by the older names.
+
+    Raises:
+        UserError: as ``load_weights``.
+    """
+    there = {_older(str(name)): value for name, value in state.items()}
+    wanted: dict[str, torch.Size] = {}
+    for name, conv in _convolutions(module).items():
+        wanted |= _wanted(name, conv, there)
+    _check(wanted, there, source)
+    return there
+
+
+def _convolutions(module: nn.Module) -> dict[str, Convolution]:
+    return {n: m for n, m in module.named_modules() if isinstance(m, Convolution)}
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is an ordinary tensor of real numbers."""
+    return isinstance(value, Tensor) and value.layout == torch.strided and value.is_floating_point()
 
 
 def _older(name: str) -> str:
@@ -75,7 +96,7 @@ def _wanted(name: str, conv: Convolution, there: Mapping[str, Any]) -> dict[str,
 
 
 def _check(wanted: Mapping[str, torch.Size], there: Mapping[str, Any], source: str) -> None:
-    shaped = {key: value for key, value in there.items() if isinstance(value, Tensor)}
+    shaped = {key: value for key, value in there.items() if _is_plain(value)}
     problems = [
         *_named("missing", [key for key in wanted if key not in shaped]),
         *_named("unexpected", [key for key in there if key not in wanted]),

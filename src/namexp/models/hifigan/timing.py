@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import resource
+import sys
 import time
 from typing import NamedTuple
 
@@ -49,6 +49,11 @@ def _one(synthesizer: Synthesizer, mel: torch.Tensor) -> tuple[float, float]:
     return time.process_time() - cpu, time.perf_counter() - wall
 
 
-def max_rss_mb() -> float:
-    """The most memory that this process has held, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def max_rss_mb() -> float | None:
+    """The most memory that this process has held, in MB; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / 2**20 if sys.platform == "darwin" else most / 2**10

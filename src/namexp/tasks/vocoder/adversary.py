@@ -121,7 +121,9 @@ def generator_gradient(
     Returns:
         (B, 1, L).
     """
-    gradient = torch.zeros_like(fake, requires_grad=False)
+    gradient = torch.zeros_like(
+        fake, dtype=torch.promote_types(fake.dtype, torch.float32), requires_grad=False
+    )
     leaf = fake.detach().requires_grad_()
     for side in _sides(gan):
         for index, discriminator in side.each():

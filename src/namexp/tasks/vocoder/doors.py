@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from namexp.door import OK, shown
-from namexp.tasks.doors import Doors
+from namexp.tasks.doors import Doors, told
 
 
 class VocoderDoors(Doors):
@@ -58,7 +57,8 @@ class VocoderDoors(Doors):
 
     def synthesize(self, arguments: Namespace) -> None:
         """Sound from mels or recordings."""
-        from namexp.tasks.vocoder.synthesizing import Options, synthesize
+        from namexp.tasks.vocoder.sources import Options
+        from namexp.tasks.vocoder.synthesizing import synthesize
 
         options = Options(
             float32=arguments.float,
@@ -90,13 +90,3 @@ class VocoderDoors(Doors):
             "xrt": timing.audio_seconds / timing.wall_seconds,
             "max_rss_mb": max_rss_mb(),
         }
-
-
-def told(described: Mapping[str, Any], arguments: Namespace) -> None:
-    """As JSON, or a line for each fact."""
-    if arguments.json:
-        print(json.dumps(described, indent=2))
-        return
-    for key, value in described.items():
-        text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else value
-        print(f"{key.ljust(18)} {text}")

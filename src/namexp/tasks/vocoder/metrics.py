@@ -6,6 +6,7 @@ Letters: L samples.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from namexp.audio.level import db
@@ -24,7 +25,7 @@ def clip_metrics(generated: Tensor, original: Tensor, mels: Mels) -> dict[str, f
         mels: the second judges.
     """
     # as there, the clip's own mel is that of all of it: its last frames look at what is left over
-    found, target = (log_mel(x[None], mels.loss) for x in (generated, original))
+    found, target = (log_mel(long_enough(x[None], mels), mels.loss) for x in (generated, original))
     frames = min(found.shape[-1], target.shape[-1])
     mel_error = float((found[..., :frames] - target[..., :frames]).abs().mean())
     original = original[: generated.numel()]
@@ -32,6 +33,12 @@ def clip_metrics(generated: Tensor, original: Tensor, mels: Mels) -> dict[str, f
         float(Mrstft()(generated[None], original[None])) if generated.numel() >= Mrstft.MIN_SAMPLES else None
     )
     return {"mel_error": mel_error, "MRSTFT": float("nan") if mrstft is None else mrstft}
+
+
+def long_enough(audio: Tensor, mels: Mels) -> Tensor:
+    """(..., L) samples and zeros, as many as a mel is taken from: whole frames of a short clip are fewer."""
+    missing = mels.loss.least_samples - audio.shape[-1]
+    return audio if missing <= 0 else F.pad(audio, (0, missing))
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -21,7 +22,7 @@ from namexp.tasks.vocoder.config.loss import HifiganLoss
 from namexp.tasks.vocoder.config.mel import Mels
 from namexp.tasks.vocoder.config.trainer import VocoderTrainer
 from namexp.tasks.vocoder.data.items import Batch
-from namexp.tasks.vocoder.metrics import clip_metrics
+from namexp.tasks.vocoder.metrics import clip_metrics, long_enough
 from namexp.tasks.vocoder.networks import VocoderNetwork
 
 Found = Mapping[str, Tensor]
@@ -111,10 +112,15 @@ class VocoderModule(TaskModule):
 
     def _is_warming_up(self) -> bool:
         """Whether the discriminators, new beside a generator that is not, learn alone."""
-        return (
-            bool(self.network.new_discriminators)
-            and self.updates < self._steps.loss.discriminator_warmup_steps
-        )
+        loss = self._steps.loss
+        if loss.adversarial_start_step is None or not self._new_discriminators:
+            return False
+        return 0 <= self.updates - loss.adversarial_start_step < loss.discriminator_warmup_steps
+
+    @cached_property
+    def _new_discriminators(self) -> bool:
+        """Asked once: a GPU would be waited for in every step."""
+        return bool(self.network.new_discriminators)
 
     def _teach_generator(self, batch: Batch, generated: Tensor, report: Report) -> Tensor:
         """The generator's step; its total loss."""
@@ -165,7 +171,8 @@ class VocoderModule(TaskModule):
         metrics = clip_metrics(generated[0, 0].float(), batch.audio[0, 0].float(), self._steps.mels)
         original = batch.audio[..., :length]
         found = {name: torch.tensor(value, dtype=torch.float64) for name, value in metrics.items()}
-        return found | self._judged(*(_middle(x, self._steps.segment_size) for x in (original, generated)))
+        heard = (_middle(x, self._steps.segment_size) for x in (original, generated))
+        return found | self._judged(*(long_enough(x, self._steps.mels) for x in heard))
 
     def _judged(self, original: Tensor, generated: Tensor) -> dict[str, Tensor]:
         report, loss = Report(), self._steps.loss

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from namexp.ranks.shared import total, world_size
+
 
 class MelStatistics(nn.Module):
     """Running mean and mean square of every bin, kept with the weights."""
@@ -27,12 +29,14 @@ class MelStatistics(nn.Module):
 
     @torch.no_grad()
     def update(self, mel: Tensor) -> None:
-        """Take (B, M, F) log mels into account."""
-        new = mel.shape[0] * mel.shape[2]
+        """Take (B, M, F) log mels into account, those of all processes, which have equally many."""
+        processes = world_size()
+        new = mel.shape[0] * mel.shape[2] * processes
         self.frames += new
         share = new / self.frames
         for kept, values in ((self.mean, mel), (self.square, mel.square())):
-            kept += share.to(kept.dtype) * (values.mean(dim=(0, 2)).to(kept.dtype) - kept)
+            mean = total(values.mean(dim=(0, 2)).to(kept.dtype)) / processes
+            kept += share.to(kept.dtype) * (mean - kept)
 
     def to_plain(self) -> dict[str, Any] | None:
         """Mean and standard deviation of every bin; None before the first batch."""

@@ -24,8 +24,8 @@ from namexp.tasks.vocoder.scoring import score
 from namexp.tasks.vocoder.showing.declared import page
 from namexp.tasks.vocoder.showing.outcome import declared_clips, show
 from namexp.tasks.vocoder.showing.preview import Preview, reference_clips
+from namexp.tasks.vocoder.sources import checked_test_set
 from namexp.tasks.vocoder.synthesizing import synthesize_test_set
-from namexp.tasks.vocoder.testset import check_test_set
 from namexp.tasks.vocoder.weights.exporting import about_training, save_verified
 from namexp.tasks.vocoder.weights.initial import start_from
 from namexp.tasks.vocoder.weights.voice import Voice
@@ -69,8 +69,11 @@ class Vocoder(Task[VocoderConfig, Speech]):
         data = config.data
         speech = load_speech(data, config.model.mels.input)
         if data.test_dir is not None:
-            check_test_set(
-                data.test_dir, expected=data.expected_test_files, accept_untested=data.accept_untested
+            checked_test_set(
+                Path(data.test_dir),
+                config.model.mels.input,
+                expected=data.expected_test_files,
+                accept_untested=data.accept_untested,
             )
         return speech
 

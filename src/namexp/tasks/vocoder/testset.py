@@ -58,8 +58,12 @@ def _read() -> str:
     return line.rstrip("\r\n")
 
 
-def list_test_set(directory: Path | str) -> list[Path]:
+def list_test_set(directory: Path | str, ignored: Callable[[Path], bool] = lambda _: False) -> list[Path]:
     """The recordings of a test set, in the order of their names, those of its directories too.
+
+    Args:
+        directory: of the recordings.
+        ignored: what does not belong to it, such as what was made of it before.
 
     Raises:
         UserError: no directory, or nothing in it to hear.
@@ -67,7 +71,11 @@ def list_test_set(directory: Path | str) -> list[Path]:
     directory = Path(directory)
     if not directory.is_dir():
         raise UserError(f"{directory}: no such directory of test recordings.")
-    found = sorted(p for p in directory.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    found = sorted(
+        path
+        for path in directory.rglob("*")
+        if path.suffix.lower() in SUFFIXES and path.is_file() and not ignored(path)
+    )
     if not found:
         raise UserError(f"{directory}: holds no wav; a test set is a directory of them.")
     return found
@@ -79,6 +87,7 @@ def check_test_set(
     expected: int = 3,
     accept_untested: bool = False,
     terminal: Terminal | None = None,
+    ignored: Callable[[Path], bool] = lambda _: False,
 ) -> list[Path]:
     """The recordings of a test set that has as many as expected, or is used knowingly.
 
@@ -90,11 +99,12 @@ def check_test_set(
         expected: how many a tested set has.
         accept_untested: whether nobody is asked.
         terminal: who is asked; None: who started the process.
+        ignored: what does not belong to it.
 
     Raises:
         UserError: no recordings; or another number, and nobody there, or not the answers that are needed.
     """
-    found = list_test_set(directory)
+    found = list_test_set(directory, ignored)
     if len(found) == expected or accept_untested:
         return found
     terminal = terminal or Terminal.of_process()

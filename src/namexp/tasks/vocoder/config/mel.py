@@ -27,6 +27,8 @@ class Mels:
         """As plain values, as ``parse_mels`` reads them; the sample rate stands beside them."""
         plain = self.input._asdict()
         del plain["sample_rate"]
+        if not plain["centered"]:
+            del plain["centered"]  # files from before there was a choice do not say so either
         return {**plain, "fmax_loss": self.loss.fmax}
 
 
@@ -45,6 +47,7 @@ def parse_mels(values: Any, sample_rate: int, place: str) -> Mels:
         n_mels=fields.integer("n_mels", minimum=1),
         fmin=fields.number("fmin"),
         fmax=_limit(fields, "fmax"),
+        centered=fields.boolean("centered", False),
     )
     fmax_loss = _limit(fields, "fmax_loss")
     fields.finish()
@@ -59,7 +62,7 @@ def _limit(fields: Fields, key: str) -> float | None:
 
 def _check(mels: Mels, place: str) -> None:
     spec = mels.input
-    if spec.n_fft < spec.hop_length or (spec.n_fft - spec.hop_length) % 2:
+    if spec.n_fft < spec.hop_length or ((spec.n_fft - spec.hop_length) % 2 and not spec.centered):
         raise UserError(
             f"{place}.n_fft (= {spec.n_fft}) must be at least {place}.hop_length (= {spec.hop_length}) and "
             f"differ from it by an even number, such as {4 * spec.hop_length}."

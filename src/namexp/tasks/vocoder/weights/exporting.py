@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,8 @@ import torch
 
 from namexp.engine.checkpoint import load_checkpoint
 from namexp.errors import UserError
+from namexp.models.hifigan import Generator
+from namexp.models.hifigan.states import load_weights
 from namexp.models.hifigan.synthesizer import Synthesizer
 from namexp.runs.files import finite, read_json
 from namexp.schema.resuming import stored_config
@@ -21,6 +23,8 @@ from namexp.tasks.vocoder.weights.official import GENERATOR, official_config, wr
 from namexp.tasks.vocoder.weights.onnx import write_onnx
 from namexp.tasks.vocoder.weights.single import read_voice, write_voice
 from namexp.tasks.vocoder.weights.voice import Voice
+
+log = logging.getLogger(__name__)
 
 FORMATS = ("safetensors", "official", "onnx")
 PROBE_FRAMES = 40
@@ -95,7 +99,8 @@ def export(source: Path, output: Path | None, *, format: str | None, discriminat
         raise UserError(f"{source}: is no run directory; name the file by -o FILE.")
     checkpoint = best_or_last(run) if source.is_dir() else None
     voice = load_voice(checkpoint or source)
-    refuse_diverged(voice)
+    if discriminators and not voice.discriminators:
+        raise UserError(f"{voice.source}: has no discriminators to keep; export a run or a checkpoint.")
     if run.summary.exists():
         voice = replace(voice, about={**voice.about, **about_training(read_json(run.summary))})
     if format == "official":
@@ -114,7 +119,13 @@ def _format_of(output: Path | None) -> str:
         return "safetensors"
     if output.suffix == ".onnx":
         return "onnx"
-    return "official" if re.match(GENERATOR, output.name) else "safetensors"
+    if GENERATOR.fullmatch(output.name):
+        return "official"
+    raise UserError(
+        f"-o {output}: says no format: end its name in .safetensors or .onnx, begin it with g_ and a "
+        "number, or "
+        f"give --format {'|'.join(FORMATS)}."
+    )
 
 
 def _batches(voice: Voice) -> int:
@@ -123,14 +134,14 @@ def _batches(voice: Voice) -> int:
 
 
 def _official(voice: Voice, output: Path | None, batches: int, run: VocoderLayout) -> list[Path]:
-    """The generator as it was trained where a checkpoint has it so; fused weights stand as g = norm of v."""
+    """The generator as it was trained where a checkpoint has it so; fused weights stand as g = norm of v.
+
+    Without discriminators there is no second file: the official code would begin with it and fail.
+    """
     if output is None:
         raise UserError("--format official needs -o: a directory, or a file named g_ and a number.")
     if not GENERATOR.fullmatch(output.name):
         output = output / f"g_{batches:08d}"
-    from namexp.models.hifigan import Generator
-    from namexp.models.hifigan.states import load_weights
-
     generator = Generator(voice.generator.spec)
     load_weights(generator, voice.generator.state_dict(), source=str(voice.source))
     others: dict[str, Any] = {
@@ -154,4 +165,10 @@ def _official(voice: Voice, output: Path | None, batches: int, run: VocoderLayou
         config = stored_config(run.config)
         optimizer, segment = config["optimizer"], config["data"]["segment_size"]
     content_of_config = official_config(voice, segment_size=segment, optimizer=optimizer)
-    return write_official(output, generator.state_dict(), others, content_of_config)
+    if not voice.discriminators:
+        log.warning(
+            "notice: %s has no discriminators, so there is no do_ file: it can play only", voice.source
+        )
+    return write_official(
+        output, generator.state_dict(), others if voice.discriminators else None, content_of_config
+    )

@@ -53,7 +53,7 @@ def start_from(path: Path, network: VocoderNetwork) -> str:
     if not voice.discriminators:
         network.new_discriminators.fill_(True)
         log.warning(
-            "notice: %s has no discriminators: new ones learn alone for the first "
+            "notice: %s has no discriminators: when they begin, new ones learn alone for "
             "loss.discriminator_warmup_steps batches",
             path,
         )

@@ -38,6 +38,8 @@ def load_voice(path: Path, config: Path | None = None) -> Voice:
         UserError: it is none of them, damaged, or its mel is another than the config's.
     """
     voice = _opened(path, config)
+    if not all(bool(torch.isfinite(p).all()) for p in voice.generator.parameters()):
+        raise UserError(f"{voice.source}: its weights are not all finite; the training has diverged.")
     if config is not None:
         _check_mel(voice, config)
     return voice
@@ -51,9 +53,10 @@ def _opened(path: Path, config: Path | None) -> Voice:
             f"{path}: no such file; give a run directory, a checkpoint, a model.safetensors or an official "
             "g_ file."
         )
-    if path.suffix == ".safetensors":
+    suffix = path.suffix.lower()
+    if suffix == ".safetensors":
         return read_voice(path)
-    return voice_of_checkpoint(path) if path.suffix == ".ckpt" else read_official(path, config)
+    return voice_of_checkpoint(path) if suffix == ".ckpt" else read_official(path, config)
 
 
 def _of_directory(path: Path, config: Path | None) -> Voice:

@@ -16,7 +16,7 @@ from torch import Tensor
 from namexp.atomic import write_atomically
 from namexp.errors import UserError, one_line
 from namexp.models.hifigan import Generator
-from namexp.models.hifigan.states import load_weights
+from namexp.models.hifigan.states import check_fit, load_weights
 from namexp.runs.files import read_json, write_json
 from namexp.schema.fields import Fields, is_number
 from namexp.tasks.vocoder.config.mel import Mels, parse_mels
@@ -45,7 +45,9 @@ def companion(path: Path) -> Path:
 def newest_generator(folder: Path) -> Path | None:
     """The ``g_`` file of the greatest number in a directory."""
     found = [path for path in folder.glob("g_*") if GENERATOR.fullmatch(path.name)]
-    return max(found, key=lambda path: int(path.name[2:]), default=None)
+    if not found:  # the authors' published weights are named so
+        return next(iter(sorted(folder.glob("generator_v*"))), None)
+    return max(found, key=lambda path: int(path.name[2:]))
 
 
 def read_official(path: Path, config: Path | None = None) -> Voice:
@@ -64,7 +66,10 @@ def read_official(path: Path, config: Path | None = None) -> Voice:
             f"{path}: holds no 'generator'; give an official g_ file, a run, or a model.safetensors."
         )
     spec, mels = read_official_config(config or path.with_name("config.json"))
-    generator = Generator(spec)
+    with torch.device("meta"):  # a size that nobody has memory for is found by the shapes
+        generator = Generator(spec)
+    check_fit(generator, state, source=str(path))
+    generator = generator.to_empty(device="cpu")
     load_weights(generator, state, source=str(path))
     return Voice(generator.fused().float().eval(), mels, path, None, _discriminators(path), {})
 
@@ -115,7 +120,7 @@ def read_official_config(path: Path) -> tuple[Any, Mels]:
         product *= rate
     mel = {ours: values.get(theirs, default) for ours, theirs, default in MEL_NAMES}
     mel["hop_length"] = product if mel["hop_length"] is None else mel["hop_length"]
-    mels = parse_mels(mel, int(values.get("sampling_rate", SAMPLE_RATE)), str(path))
+    mels = parse_mels(mel, known.integer("sampling_rate", SAMPLE_RATE, minimum=1), str(path))
     spec = {name: known.raw(name) for name in SPEC}
     spec["resblock"] = str(spec["resblock"])
     return parse_generator(spec, mels, str(path)), mels
@@ -144,19 +149,26 @@ def official_config(voice: Voice, *, segment_size: int, optimizer: Mapping[str, 
 
 
 def write_official(
-    path: Path, generator: Mapping[str, Tensor], others: Mapping[str, Any], config: Mapping[str, Any]
+    path: Path,
+    generator: Mapping[str, Tensor],
+    others: Mapping[str, Any] | None,
+    config: Mapping[str, Any],
 ) -> list[Path]:
     """Write ``g_``, ``do_`` and ``config.json``, each whole or not at all.
 
     Args:
         path: of the generator's file, named ``g_`` and a number.
         generator: its state by official names.
-        others: content of the ``do_`` file.
+        others: content of the ``do_`` file; None: there is none.
         config: content of ``config.json``.
     """
-    paths = [path, companion(path), path.with_name("config.json")]
-    content = {"generator": dict(generator)}
-    write_atomically(paths[0], lambda temporary: torch.save(content, temporary))
-    write_atomically(paths[1], lambda temporary: torch.save(dict(others), temporary))
-    write_json(paths[2], config)
+    settings = path.with_name("config.json")
+    write_json(settings, config)
+    paths = [path, settings]
+    if others is not None:
+        content = dict(others)
+        write_atomically(companion(path), lambda temporary: torch.save(content, temporary))
+        paths.append(companion(path))
+    state = {"generator": dict(generator)}
+    write_atomically(path, lambda temporary: torch.save(state, temporary))
     return paths

@@ -67,7 +67,7 @@ def read_voice(path: Path) -> Voice:
         path,
         check_statistics(fields.raw("mel_statistics", None), spec.n_mels, path),
         {k: v for k, v in tensors.items() if k.startswith(ADVERSARIES)},
-        fields.raw("about", {}),
+        fields.section("about").mapping,
     )
 
 

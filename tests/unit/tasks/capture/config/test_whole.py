@@ -11,7 +11,7 @@ from namexp.conf_dir import conf_dir
 from namexp.errors import UserError
 from namexp.schema.experiment import resolved_config
 from namexp.tasks.capture.config.whole import CaptureConfig, parse_model
-from namexp.tasks.known import parse_experiment
+from namexp.tasks.known import KINDS, parse_experiment
 
 Parse = Callable[..., CaptureConfig]
 SMALL = "model=packed_wavenet_small"
@@ -121,8 +121,8 @@ OUT_OF_RANGE = {
     "seed=-1": "seed (= -1) must be at least 0.",
     "seed=1.5": "seed (= 1.5) must be a whole number.",
     "seed=null": "seed is missing; give it a value.",
-    "model.kind=lstm": "model.kind (= 'lstm') must be one of wavenet, packed_wavenet, slimmable.",
-    "model.kind=slimable": "model.kind (= 'slimable') must be one of wavenet, packed_wavenet, slimmable; "
+    "model.kind=lstm": f"model.kind (= 'lstm') must be one of {', '.join(KINDS)}",
+    "model.kind=slimable": f"model.kind (= 'slimable') must be one of {', '.join(KINDS)}; "
     "did you mean 'slimmable'?",
     "model.head_scale=nan": "model.head_scale (= nan) must be a finite number.",
     "model.layer_arrays=null": "model.layer_arrays is missing; give it a value.",

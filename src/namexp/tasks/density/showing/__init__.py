@@ -1,0 +1,1 @@
+"""What a density of images looks like."""

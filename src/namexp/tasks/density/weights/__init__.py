@@ -1,0 +1,1 @@
+"""A density's weights in files."""

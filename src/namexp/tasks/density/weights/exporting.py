@@ -1,0 +1,76 @@
+"""From a run to ``model.safetensors``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from namexp.errors import UserError
+from namexp.runs.files import finite, read_json
+from namexp.tasks.density.layout import DensityLayout
+from namexp.tasks.density.networks import bits_of
+from namexp.tasks.density.weights.loading import best_or_last, density_of_checkpoint, load_density
+from namexp.tasks.density.weights.single import Density, read_density, write_density
+
+PROBES = 2
+TOLERANCE = 1e-6
+
+
+def save_verified(path: Path, density: Density) -> None:
+    """Write ``model.safetensors``, read it back, and compare what images cost.
+
+    Raises:
+        UserError: weights that are not finite, or images cost something else.
+    """
+    network = density.network
+    if not all(bool(torch.isfinite(p).all()) for p in network.parameters()):
+        raise UserError(
+            f"{density.source}: has diverged: its weights are not finite; lower optimizer.lr and train again."
+        )
+    write_density(path, density)
+    size = network.spec.image_size
+    probe = torch.rand(PROBES, 3, size, size, generator=torch.Generator().manual_seed(0)) - 0.5
+    costs = [bits_of(one, [probe]) for one in (network, read_density(path).network)]
+    error = float((costs[0] - costs[1]).abs().max())
+    if not error <= TOLERANCE:
+        path.unlink()
+        raise UserError(f"{path}: is another density than the network (by {error:g}); it was removed.")
+
+
+def about_training(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file says of its training, from the run's summary."""
+    summary = finite(summary)
+    entry = summary["submodels"][0]
+    return {
+        "trainer": "namexp",
+        "training_id": summary["training_id"],
+        "seed": summary["seed"],
+        "epochs": summary["epochs"],
+        "best_epoch": entry["best_epoch"],
+        "bpd": entry["bpd"],
+        "versions": summary["versions"],
+        "data": {"set": summary["image_set"], "sha256": summary["audio_sha256"]},
+    }
+
+
+def export(source: Path, output: Path | None) -> Path:
+    """Export a run, or anything else that ``load_density`` opens.
+
+    Raises:
+        UserError: nothing there that can be exported.
+    """
+    run = DensityLayout(source)
+    of_run = source.is_dir() and run.config.exists()
+    if output is None and not of_run:
+        raise UserError(f"{source}: is no run directory; name the file by -o FILE.")
+    density = density_of_checkpoint(best_or_last(run)) if of_run else load_density(source)
+    if of_run and run.summary.exists():
+        density = replace(density, about={**density.about, **about_training(read_json(run.summary))})
+    path = output or run.model
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_verified(path, density)
+    return path

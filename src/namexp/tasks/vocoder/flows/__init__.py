@@ -1,0 +1,1 @@
+"""Flows that synthesise: WaveFlow, NanoFlow, and what shares less or more."""
