@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from namexp.architectures.waveflow import FlowSpec
 from namexp.errors import UserError
+from namexp.kernels.compiler import UnavailableError
+from namexp.kernels.fallback import told_once
+from namexp.kernels.waveflow import FastFlow
 from namexp.models.waveflow.estimator import full
 from namexp.models.waveflow.folding import FoldedFlow, folded
 from namexp.models.waveflow.model import WaveFlow
@@ -34,6 +37,7 @@ class Synthesizer(nn.Module):
         assert network.played, "norms are fused first"
         self.network = network
         self._folded: tuple[tuple[object, ...], list[FoldedFlow]] | None = None
+        self._packed: tuple[tuple[object, ...], FastFlow | None] | None = None
 
     @property
     def spec(self) -> FlowSpec:
@@ -41,11 +45,16 @@ class Synthesizer(nn.Module):
         return self.network.spec
 
     def forward(self, z: Tensor, mel: Tensor) -> Tensor:
-        """(B, 1, h, W) noise and (B, M, F) log mel to (B, T) audio.
+        """(B, 1, h, W) noise and (B, M, F) log mel to (B, T) audio: by a kernel, on the CPU in float32.
 
         Raises:
             UserError: the mel is too short.
         """
+        enough = mel.shape[-1] * self.spec.hop_length >= z.shape[-2] * z.shape[-1]
+        plain = all(x.dtype == torch.float32 and x.device.type == "cpu" for x in (z, mel))
+        fast = self._fast() if plain and enough else None
+        if fast is not None:
+            return fast(z, mel)
         stream = self.stream()
         stream.take(mel, z)
         return stream.finish()
@@ -67,10 +76,31 @@ class Synthesizer(nn.Module):
             yield stream.push(mel, z)
         yield stream.finish()
 
+    def _key(self) -> tuple[object, ...]:
+        """Equal as long as the parameters are."""
+        return tuple((p.data_ptr(), p._version, p.dtype, p.device) for p in self.network.parameters())
+
+    def _fast(self) -> FastFlow | None:
+        """The kernel with these weights; None where torch must do the work."""
+        key = self._key()
+        if self._packed is None or self._packed[0] != key:
+            self._packed = key, self._new_fast()
+        return self._packed[1]
+
+    def _new_fast(self) -> FastFlow | None:
+        weights = self.network.state_dict()
+        if not all(w.dtype == torch.float32 and w.device.type == "cpu" for w in weights.values()):
+            return None
+        try:
+            return FastFlow(self.spec, weights)
+        except UnavailableError as error:
+            told_once("synthesis by flows", str(error))
+            return None
+
     @torch.no_grad()
     def _flows(self) -> list[FoldedFlow]:
         """The folded weights, again if the parameters are others than last time."""
-        key = tuple((p.data_ptr(), p._version, p.dtype, p.device) for p in self.network.parameters())
+        key = self._key()
         if self._folded is None or self._folded[0] != key:
             self._folded = key, [folded(self.spec, part) for part in self.network.parts()]
         return self._folded[1]

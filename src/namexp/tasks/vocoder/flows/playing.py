@@ -14,6 +14,8 @@ from torch import Tensor
 from namexp.models.waveflow import WaveFlow
 from namexp.models.waveflow.noise import Noise
 
+WHOLE_SAMPLES = 1 << 22  # a stream must know half a minute of what follows: short clips are faster at once
+
 
 def playable_samples(model: WaveFlow, frames: int) -> int:
     """Whole columns within the hops between so many centred frames."""
@@ -33,11 +35,15 @@ def synthesised(model: WaveFlow, mel: Tensor, num_samples: int, *, temperature: 
 def in_pieces(
     model: WaveFlow, mels: Iterable[Tensor], num_samples: int, *, temperature: float, seed: int
 ) -> Iterator[Tensor]:
-    """The same (T,) audio of a mel that comes in (M, f) pieces, in constant memory.
+    """The same (T,) audio of a mel that comes in (M, f) pieces; of a long one in constant memory.
 
     Raises:
         UserError: less mel than the samples need.
     """
+    if num_samples <= WHOLE_SAMPLES:
+        whole = torch.cat(list(mels), dim=1)
+        yield synthesised(model, whole, num_samples, temperature=temperature, seed=seed)
+        return
     h, hop = model.spec.n_height, model.spec.hop_length
     noise, left = Noise(h, seed=seed, temperature=temperature), num_samples // h
 
