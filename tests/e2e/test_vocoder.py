@@ -20,11 +20,13 @@ import torch
 from namexp.audio.mel import log_mel
 from namexp.audio.mel_scale import MelSpec
 from namexp.engine.checkpoint import load_checkpoint
+from namexp.errors import UserError
 from namexp.runs.files import read_json
 from namexp.runs.metrics import read_metrics
 from namexp.sweeps.directory import SweepLayout, read_jobs
 from namexp.tasks.vocoder.networks import build_network
 from namexp.tasks.vocoder.weights.loading import load_voice
+from namexp.tasks.vocoder.weights.official import official_config, write_official
 from tests.e2e.conftest import CACHE, num_rows, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -595,23 +597,25 @@ def test_the_mel_term_alone_goes_on_from_weights_without_discriminators(
         ("\xff\xfe", "not JSON"),
         ("[" * 100000, "not JSON"),
         ('{"num_mels": 1000000000}', "the weights do not fit the model"),
-        ('{"upsample_rates": [8, 8, 2]}', "must have as many entries"),
+        ('{"upsample_rates": [8, 8]}', "must have as many entries"),
         ('{"hop_size": 300}', "and the mel spectrogram's hop_length is 300"),
     ],
 )
 def test_an_official_config_that_is_wrong_is_refused_in_one_line(
-    command: Run, tmp_path: Path, run: Path, content: str, expected: str
+    tmp_path: Path, run: Path, content: str, expected: str
 ) -> None:
-    assert command("export", run, "-o", "off/g_00000001").returncode == 0
+    voice = load_voice(run)
+    settings = official_config(voice, segment_size=8192, optimizer={"lr": 2e-4})
+    write_official(tmp_path / "off" / "g_00000001", voice.generator.state_dict(), None, settings)
     path = tmp_path / "off" / "config.json"
     if content.startswith("{"):
         path.write_text(json.dumps({**json.loads(path.read_text()), **json.loads(content)}))
     else:
         path.write_bytes(content.encode("latin-1"))
-    refused = command("inspect", "off/g_00000001")
-    assert refused.returncode == 1
-    assert expected in refused.stderr
-    assert len(refused.stderr.splitlines()) == 1
+    with pytest.raises(UserError) as error:
+        load_voice(tmp_path / "off" / "g_00000001")
+    assert expected in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
 
 
 def test_its_own_output_is_no_input(command: Run, tmp_path: Path, run: Path) -> None:
