@@ -19,12 +19,17 @@ import torch
 
 from namexp.audio.mel import log_mel
 from namexp.audio.mel_scale import MelSpec
+from namexp.conf_dir import conf_dir
 from namexp.engine.checkpoint import load_checkpoint
 from namexp.errors import UserError
 from namexp.runs.files import read_json
 from namexp.runs.metrics import read_metrics
+from namexp.schema.composition import composed
 from namexp.sweeps.directory import SweepLayout, read_jobs
+from namexp.tasks.known import parse_experiment
 from namexp.tasks.vocoder.networks import build_network
+from namexp.tasks.vocoder.sources import Options
+from namexp.tasks.vocoder.synthesizing import synthesize
 from namexp.tasks.vocoder.weights.loading import load_voice
 from namexp.tasks.vocoder.weights.official import official_config, write_official
 from tests.e2e.conftest import CACHE, num_rows, wait_until
@@ -453,11 +458,19 @@ TRAINING_MISTAKES = {
 }  # fmt: skip
 
 
+BY_COMMAND = ("no directory", "weights that are not there", "no multiple of the hop")
+
+
 @pytest.mark.parametrize("name", TRAINING_MISTAKES)
 def test_a_training_that_cannot_be_is_refused_in_one_line(command: Run, tmp_path: Path, name: str) -> None:
     arguments, expected = TRAINING_MISTAKES[name]
     kept = [setting for setting in SETTINGS if not setting.startswith("data.")]
     kept = kept if "model=wavenet" not in arguments else ["callbacks=quiet"]
+    if name not in BY_COMMAND:
+        with pytest.raises(UserError) as error:
+            parse_experiment(composed([*kept, *arguments], conf_dir()))
+        assert expected in str(error.value)
+        return
     refused = command("train", *kept, *arguments, "hydra.run.dir=run")
     assert refused.returncode == 1
     assert expected in refused.stderr
@@ -506,13 +519,18 @@ def _bad_inputs(folder: Path) -> dict[str, str]:
 def test_inputs_that_cannot_be_played_are_refused_before_anything_is_written(
     command: Run, tmp_path: Path, run: Path
 ) -> None:
-    write_clip(tmp_path / "good.wav", clip(6000))
+    good = write_clip(tmp_path / "good.wav", clip(6000))
     for name, expected in _bad_inputs(tmp_path).items():
-        refused = command("synthesize", run, "good.wav", name, "out")
-        assert refused.returncode == 1, name
-        assert expected in refused.stderr, (name, refused.stderr)
-        assert len([line for line in refused.stderr.splitlines() if "parameters; mel" not in line]) == 1, name
+        with pytest.raises(UserError) as error:
+            synthesize(run, [good, tmp_path / name], tmp_path / "out", Options())
+        assert expected in str(error.value), name
+        assert len(str(error.value).splitlines()) == 1, name
         assert not (tmp_path / "out").exists(), name
+    refused = command("synthesize", run, "good.wav", "nan.wav", "out")
+    assert refused.returncode == 1
+    assert [line for line in refused.stderr.splitlines() if "parameters; mel" not in line] == [
+        "namexp.synthesize: nan.wav: sample 100 is nan; the file is damaged, record it again."
+    ]
     converted = command("synthesize", run, "db.npy", "out", "--mel-scale", "db")
     assert converted.returncode == 0, converted.stderr
 
