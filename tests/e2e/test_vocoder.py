@@ -262,7 +262,7 @@ def test_new_discriminators_learn_alone_beside_weights_that_are_there(
         command, "init_from=alone.safetensors", "loss.discriminator_warmup_steps=5", "hydra.run.dir=next",
         "trainer.max_epochs=1",
     )  # fmt: skip
-    assert "has no discriminators: new ones learn alone" in told.stdout + told.stderr
+    assert "has no discriminators: when they begin, new ones learn alone" in told.stdout + told.stderr
     state = stored(tmp_path / "next")["state_dict"]
     initial = load_voice(tmp_path / "alone.safetensors").generator
     found = load_voice(tmp_path / "next" / "checkpoints" / "last.ckpt").generator

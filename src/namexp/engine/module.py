@@ -157,10 +157,8 @@ class TaskModule(pl.LightningModule, ABC):
         if self._skipped:
             return
         self.updates += 1
-        if self.automatic_optimization:
-            self._have_learned.update(self._groups)
         for group, schedule in self._schedules.items():
-            if self.optimisation_of(group).scheduler.interval == "step" and group in self._have_learned:
+            if self.optimisation_of(group).scheduler.interval == "step" and self._has_learned(group):
                 schedule.step()
 
     def learn(self, group: str, losses: Tensor | Iterable[Tensor], *, apart: bool = False) -> None:
@@ -182,6 +180,10 @@ class TaskModule(pl.LightningModule, ABC):
                 self._let_go(group, optimizer)
         optimizer.step()  # of what has a gradient still; Lightning counts it
         self._have_learned.add(group)
+
+    def _has_learned(self, group: str) -> bool:
+        """Whether a schedule has begun; a group that stands alone learns from the first batch on."""
+        return self.automatic_optimization or group in self._have_learned
 
     def _let_go(self, group: str, optimizer: Any) -> None:
         """Update what has a gradient, and forget that."""
@@ -249,7 +251,7 @@ class TaskModule(pl.LightningModule, ABC):
         """Go on with schedules over epochs; a plateau is looked for where there was a validation."""
         for group, schedule in self._schedules.items():
             how = self.optimisation_of(group).scheduler
-            if how.interval == "step" or group not in self._have_learned:
+            if how.interval == "step" or not self._has_learned(group):
                 continue
             if how.name != "ReduceLROnPlateau":
                 schedule.step()
