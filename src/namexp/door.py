@@ -18,6 +18,11 @@ def shown(path: Path) -> str:
     return str(path) if relative.startswith("..") else relative
 
 
+def say(text: str, *, error: bool = False) -> None:
+    """What a command answers, on stdout, or what it has to complain of, on stderr: only doors print."""
+    print(text, file=sys.stderr if error else sys.stdout)
+
+
 def guarded(name: str, work: Callable[[], int | None]) -> int:
     """Run ``work`` and return the exit status of the command ``name``.
 

@@ -44,7 +44,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
     doors = doors_at(arguments.model)
     doors.refuse_others(arguments, arguments.model)
-    doors.evaluate(arguments)
+    print("\n".join(doors.evaluate(arguments)))
 
 
 def main() -> int:

@@ -55,7 +55,8 @@ def _export(arguments: argparse.Namespace) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # notices, on stderr
     doors = doors_at(arguments.run)
     doors.refuse_others(arguments, arguments.run)
-    print(doors.export(arguments))
+    for path in doors.export(arguments):
+        print(path)
 
 
 def main() -> int:

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from namexp.conf_dir import conf_dir
-from namexp.door import OK, guarded
+from namexp.door import FAILED, OK, guarded
+from namexp.tasks.doors import Inspected
 
 
 def _arguments() -> argparse.Namespace:
@@ -40,11 +41,20 @@ def _inspect(arguments: argparse.Namespace) -> int:
     if arguments.model is None:
         doors = doors_at(arguments.file)
         doors.refuse_others(arguments, arguments.file)
-        return doors.inspect(arguments)
+        return _told(doors.inspect(arguments), arguments)
     config = named_model(arguments.model, conf_dir())
-    described = doors_of(config).describe(config)
-    print(json.dumps(described, indent=2 if arguments.json else None))
-    return OK
+    return _told(Inspected.of(doors_of(config).describe(config)), arguments)
+
+
+def _told(inspected: Inspected, arguments: argparse.Namespace) -> int:
+    if arguments.json:
+        print(json.dumps(inspected.content, indent=2))
+    elif inspected.lines:
+        print("\n".join(inspected.lines))
+    if inspected.fault is None:
+        return OK
+    print(f"namexp.inspect: {inspected.fault}", file=sys.stderr)
+    return FAILED
 
 
 def main() -> int:

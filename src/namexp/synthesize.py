@@ -73,7 +73,8 @@ def _synthesize(arguments: argparse.Namespace) -> None:
     if arguments.benchmark is None:
         doors = doors_at(arguments.model)
         doors.refuse_others(arguments, arguments.model)
-        doors.synthesize(arguments)
+        for line in doors.synthesize(arguments):
+            print(line)
         return
     config = named_model(arguments.benchmark, conf_dir())
     figures = doors_of(config).benchmark(config, arguments)

@@ -24,7 +24,8 @@ from namexp.runs.metrics import read_metrics
 from namexp.schema.composition import composed
 from namexp.tasks.known import parse_experiment
 from namexp.tasks.vocoder.flows.voice import load_flow
-from tests.e2e.test_vocoder import Run, clip, equal, stored, write_clip
+from tests.e2e.states import equal, stored
+from tests.e2e.test_vocoder import Run, clip, write_clip
 
 pytestmark = pytest.mark.e2e
 

@@ -27,6 +27,7 @@ from namexp.runs.files import read_json
 from namexp.runs.metrics import read_metrics
 from namexp.sweeps.directory import SweepLayout, read_jobs
 from tests.e2e.conftest import CACHE, num_rows, wait_until
+from tests.e2e.states import equal, stored
 from tests.e2e.test_report import column
 from tests.offline_run import offline_runs
 
@@ -49,24 +50,6 @@ def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
 def _train(command: Run, *arguments: object) -> None:
     finished = command("train", *FLAGS, *SETTINGS, *arguments)
     assert finished.returncode == 0, finished.stderr
-
-
-def _stored(run: Path) -> dict[str, Any]:
-    """Everything of the last state but the times."""
-    content = load_checkpoint(run / "checkpoints" / "last.ckpt")
-    for state in content["callbacks"].values():
-        state.pop("seconds", None)
-    return content
-
-
-def _equal(one: Any, other: Any) -> bool:
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(_equal, one, other))
-    return bool(one == other)
 
 
 def test_it_learns_and_says_so(command: Run, tmp_path: Path) -> None:
@@ -129,7 +112,7 @@ def test_killed_and_resumed_it_equals_one_that_never_stopped(
     assert 0 < stopped["updates"] < 400 * STEPS_PER_EPOCH, "the machine was too fast, or too slow"
     resumed = command("train", "resume=cut")
     assert resumed.returncode == 0, resumed.stderr
-    assert _equal(_stored(cut), _stored(tmp_path / "whole"))
+    assert equal(stored(cut), stored(tmp_path / "whole"))
     assert (cut / "metrics.csv").read_text() == (tmp_path / "whole" / "metrics.csv").read_text()
     rates = [float(row["train/lr_line"]) for row in read_metrics(cut / "metrics.csv") if row["train/loss"]]
     assert rates[0] > rates[-1], "the schedule has done something"
@@ -142,7 +125,7 @@ def test_two_processes_are_one(command: Run, tmp_path: Path) -> None:
     _train(
         command, *precise, "hydra.run.dir=two", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"
     )
-    one, two = (_stored(tmp_path / name)["state_dict"] for name in ("one", "two"))
+    one, two = (stored(tmp_path / name)["state_dict"] for name in ("one", "two"))
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, rtol=1e-9, atol=1e-12)
     first, second = (read_json(tmp_path / name / "summary.json")["submodels"][0] for name in ("one", "two"))
@@ -173,7 +156,7 @@ def test_jobs_share_trainings_and_a_sweep_is_resumed(command: Run, tmp_path: Pat
     reused = [read_json(sweep / str(i) / "summary.json")["reused_from"] for i in range(8)]
     assert reused == [None, "../0", None, "../2", None, "../4", None, "../6"]
     for i in (1, 3, 5, 7):
-        assert _equal(_stored(sweep / str(i)), _stored(sweep / str(i - 1)))
+        assert equal(stored(sweep / str(i)), stored(sweep / str(i - 1)))
     record = read_json(sweep / "sweep.json")
     other = tmp_path / "other"
     (tmp_path / "there").mkdir()
@@ -189,7 +172,7 @@ def test_jobs_share_trainings_and_a_sweep_is_resumed(command: Run, tmp_path: Pat
     assert [job.state for job in jobs] == ["done"] * 8
     assert "LL" in resumed.stdout
     for i in range(8):
-        assert _equal(_stored(other / str(i))["state_dict"], _stored(sweep / str(i))["state_dict"])
+        assert equal(stored(other / str(i))["state_dict"], stored(sweep / str(i))["state_dict"])
 
 
 def test_the_report_ranks_the_highest_first(command: Run, tmp_path: Path, sweep: Path) -> None:

@@ -33,6 +33,7 @@ from namexp.tasks.vocoder.synthesizing import synthesize
 from namexp.tasks.vocoder.weights.loading import load_voice
 from namexp.tasks.vocoder.weights.official import official_config, write_official
 from tests.e2e.conftest import CACHE, num_rows, wait_until
+from tests.e2e.states import equal, stored
 
 pytestmark = pytest.mark.e2e
 
@@ -51,24 +52,6 @@ def train(command: Run, *arguments: object) -> subprocess.CompletedProcess[str]:
     finished = command("train", *SETTINGS, *arguments)
     assert finished.returncode == 0, finished.stderr
     return finished
-
-
-def stored(run: Path) -> dict[str, Any]:
-    """Everything of the last state but the times."""
-    content = load_checkpoint(run / "checkpoints" / "last.ckpt")
-    for state in content["callbacks"].values():
-        state.pop("seconds", None)
-    return content
-
-
-def equal(one: Any, other: Any) -> bool:
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(equal, one, other))
-    return bool(one == other)
 
 
 def below(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -6,6 +6,7 @@ import json
 import math
 import zlib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,11 @@ def test_mels_and_filter_banks(recorded: Recorded) -> None:
 # --- generators -----------------------------------------------------------------------------------------
 
 
+def _kept(outputs: dict[str, Tensor], name: str, module: object, args: object, output: Tensor) -> None:
+    del module, args
+    outputs[name] = output.clone()
+
+
 class _Watched:
     """A part of the generator that remembers what it returned."""
 
@@ -119,8 +125,7 @@ def test_a_generator_of_pairs_and_all_its_stages(recorded: Recorded) -> None:
 
     outputs: dict[str, Tensor] = {}
     for name in ("conv_pre", "ups.0", "ups.1", "resblocks.0", "resblocks.2"):
-        hook = lambda module, args, output, name=name: outputs.__setitem__(name, output.clone())  # noqa: E731
-        generator.get_submodule(name).register_forward_hook(hook)
+        generator.get_submodule(name).register_forward_hook(partial(_kept, outputs, name))
     generator.fusions = tuple(_Watched(fusion) for fusion in generator.fusions)
     recorded.near(generator(expected["mel"]), expected["wav"], "generator")
     outputs |= {f"fusion.{i}": fusion.output for i, fusion in enumerate(generator.fusions)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,6 +73,14 @@ class WavReader:
         self._path, self._file = path, file
         self.sample_rate: int = file.samplerate
         self.num_samples: int = file.frames
+
+    def read_through(self) -> None:
+        """Read to the end and keep nothing, to know that it can be done.
+
+        Raises:
+            UserError: as ``blocks``.
+        """
+        deque(self.blocks(), maxlen=0)
 
     def blocks(self, size: int = BLOCK) -> Iterator[Samples]:
         """(up to size,) float32 samples at a time, to the end.

@@ -16,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from namexp.door import shown
+from namexp.door import say, shown
 from namexp.runs.entry import is_held, record_failure
 from namexp.runs.layout import RunLayout
 from namexp.runs.table import outcome_table
@@ -87,14 +87,14 @@ class Execution:
         requeued = sweep is not None and "SUBMITIT_EXECUTOR" in os.environ
         resume = AUTO if requeued else cfg.resume
         if sweep is not None and resume == AUTO and is_held(RunLayout(run_dir)):
-            print(f"{shown(run_dir)}: another process is at work here, which is left to it")
+            say(f"{shown(run_dir)}: another process is at work here, which is left to it")
             return
         task = self.tasks.task_of(config)
         result = experiment.run(task, config, resolved, run_dir, resume=resume, sweep=sweep)
         _say(result, task, config.callbacks)
         if result.interrupted:
             if sweep is None:
-                print(f"go on   python -m namexp.train resume={shlex.quote(shown(run_dir))}")
+                say(f"go on   python -m namexp.train resume={shlex.quote(shown(run_dir))}")
             raise KeyboardInterrupt
 
     def _checked(
@@ -110,7 +110,7 @@ class Execution:
 
 def _say(result: RunResult, task: Task[Any, Any], callbacks: CallbacksConfig) -> None:
     """What came out, and where it lies."""
-    print(outcome_table(result.summary))
+    say(outcome_table(result.summary))
     run = result.run
     files = {
         "model": run.matching(task.products)[:1],
@@ -119,4 +119,4 @@ def _say(result: RunResult, task: Task[Any, Any], callbacks: CallbacksConfig) ->
     }
     for name, paths in files.items():
         for path in filter(Path.exists, paths):
-            print(f"{name.ljust(8)} {shown(path)}")
+            say(f"{name.ljust(8)} {shown(path)}")

@@ -100,6 +100,7 @@ def _told_by_the_first() -> tuple[Task[Any, Any], Training[Any, Any], int]:
 def _take_part(task: Task[Any, Any], training: Training[Any, Any], team: Team) -> Fitted:
     module, data = task.module(training), task.data(training, team.place)
     module.description, module.row_suffixes = training.description, tuple(r.suffix for r in training.rows)
+    module.last_checkpoint = training.layout.last_checkpoint
     metrics = MetricsCsvLogger(
         training.layout.metrics,
         steps=training.config.logger.kind != "none",

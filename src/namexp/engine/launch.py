@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from namexp.conf_dir import conf_dir
-from namexp.door import FAILED, OK, shown
+from namexp.door import FAILED, OK, say, shown
 from namexp.engine.execution import Execution
 from namexp.errors import UserError, one_line
 from namexp.ranks.place import Place, launched_place
@@ -101,10 +101,10 @@ def _explained(error: Exception) -> Exception:
 
 def _end_sweep(root: Path) -> int:
     """Say what has become of every job."""
-    print(f"\n{job_table(read_jobs(SweepLayout(root)))}\nsweep    {shown(root)}")
+    say(f"\n{job_table(read_jobs(SweepLayout(root)))}\nsweep    {shown(root)}")
     if not unfinished(root):
         return OK
-    print(f"run the rest by: python -m namexp.sweep resume {shlex.quote(shown(root))}", file=sys.stderr)
+    say(f"run the rest by: python -m namexp.sweep resume {shlex.quote(shown(root))}", error=True)
     return FAILED
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from namexp.engine.checkpoint import updates_of
 from namexp.engine.optimisation import build_optimizer, build_scheduler
+from namexp.errors import UserError
 from namexp.ranks.shared import agreed, rank
 from namexp.schema.experiment import ExperimentConfig
 from namexp.schema.optimisation import OptimizerConfig, SchedulerConfig
@@ -58,6 +60,7 @@ class TaskModule(pl.LightningModule, ABC):
         network: what learns; checkpoints hold its weights under this name.
         row_suffixes: of the rows' metrics; a single row has the suffix ``""``.
         description: plain values stored in every checkpoint, from which the network is rebuilt.
+        last_checkpoint: of the training; what is good where a loss is not.
         updates: batches learned from, the only counter of steps.
         out_of_memory: batches that were left because the device could not hold them.
         row_is_due: whether the step that goes on is one that loggers get a row of. Only then anything is
@@ -75,6 +78,7 @@ class TaskModule(pl.LightningModule, ABC):
         self.network = network
         self.row_suffixes: tuple[str, ...] = ("",)
         self.description: dict[str, Any] = {}
+        self.last_checkpoint: Path | None = None
         self.updates = 0
         self.out_of_memory = 0
         self.row_is_due = False
@@ -82,6 +86,7 @@ class TaskModule(pl.LightningModule, ABC):
         self._told: dict[str, Tensor | float] = {}
         self._names: list[str] = []
         self._skipped = False
+        self._watched: tuple[Tensor, ...] = ()
         self._let_go_squares: Tensor | float = 0.0
         self._have_learned: set[str] = set()  # groups that have: the schedules of others wait
         self._schedules: dict[str, Any] = {}
@@ -121,6 +126,7 @@ class TaskModule(pl.LightningModule, ABC):
     def _groups(self) -> dict[str, list[nn.Parameter]]:
         return dict(self.parameter_groups())
 
+    # Lightning's has a setter, and who may set it here would have two truths
     @property  # type: ignore[misc]
     def automatic_optimization(self) -> bool:
         """Whether Lightning makes the steps; with several groups the task does."""
@@ -137,6 +143,30 @@ class TaskModule(pl.LightningModule, ABC):
     def tell(self, name: str, value: Tensor | float) -> None:
         """Into the row that is written after this step; asked for only where ``row_is_due``."""
         self._told[name] = value
+
+    def watch(self, *losses: Tensor) -> None:
+        """Remember what this step minimised: a training ends where that is no number any more.
+
+        Looked at on the CPU in every step, elsewhere only where a row is due: a device would be waited for.
+
+        Raises:
+            UserError: a loss is not finite; it names the last good checkpoint.
+        """
+        self._watched = tuple(loss.detach() for loss in losses)
+        if self.row_is_due or self.device.type == "cpu":
+            self._check_watched()
+
+    def _check_watched(self) -> None:
+        if all(bool(torch.isfinite(loss)) for loss in self._watched):
+            return
+        last = self.last_checkpoint
+        there = last is not None and last.exists()
+        good = f"the last good checkpoint is {last}" if there else "no epoch was finished before"
+        limits = [f"trainer.gradient_clip_norm{f'_{group}' if group else ''}" for group in self._groups]
+        raise UserError(
+            f"batch {self.updates + 1}: the loss is not finite ({good}); lower optimizer.lr, or set "
+            f"{' and '.join(limits)}."
+        )
 
     def skip(self) -> None:
         """Nothing is learned from this batch: it counts for no schedule, and its row is empty.
@@ -248,7 +278,11 @@ class TaskModule(pl.LightningModule, ABC):
     # a continued run would repeat a learning rate.
 
     def on_train_epoch_end(self) -> None:
-        """Go on with schedules over epochs; a plateau is looked for where there was a validation."""
+        """Go on with schedules over epochs; a plateau is looked for where there was a validation.
+
+        Before the epoch is saved: a checkpoint of what is not finite is never written.
+        """
+        self._check_watched()
         for group, schedule in self._schedules.items():
             how = self.optimisation_of(group).scheduler
             if how.interval == "step" or not self._has_learned(group):

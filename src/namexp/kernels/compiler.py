@@ -96,6 +96,29 @@ def load(sources: dict[str, str]) -> list[ctypes.CDLL]:
     return [_load(libraries[text]) for text in sources.values()]
 
 
+def load_once(what: str, source: str) -> ctypes.CDLL:
+    """The compiled library of one text; where it cannot be had, that is not tried again in this process.
+
+    Raises:
+        UnavailableError: as ``load``.
+    """
+    if switched_off():
+        raise UnavailableError("NAMEXP_KERNELS is off")
+    found = _found(what, source)
+    if isinstance(found, UnavailableError):
+        raise found
+    return found
+
+
+@cache
+def _found(what: str, source: str) -> ctypes.CDLL | UnavailableError:
+    try:
+        (library,) = load({what: source})
+    except UnavailableError as error:
+        return error
+    return library
+
+
 def _compile_all(missing: dict[str, str], libraries: dict[str, Path]) -> None:
     what = ", ".join(missing)
     log.info("compiling for this machine, once: %s", what)

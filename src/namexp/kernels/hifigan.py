@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping, Sequence
-from functools import cache
 
 import torch
 from torch import Tensor
 
 from namexp.architectures.hifigan import GeneratorSpec
-from namexp.kernels.compiler import UnavailableError, load, switched_off
+from namexp.kernels.compiler import load_once
 from namexp.kernels.hifigan_filters import Vectors, source
 from namexp.kernels.hifigan_plan import Plan
 from namexp.kernels.memory import aligned, borrow, give_back, workspace
@@ -51,7 +50,7 @@ class FastGenerator:
             UnavailableError: there is no compiler, or kernels are switched off.
         """
         self.spec = spec
-        self._library = _library()
+        self._library = load_once("HiFi-GAN generators", source())
         self._plan = Plan(spec, weights, _vectors(self._library))
 
     @property
@@ -198,30 +197,6 @@ class Stream:
         self._frames, self._finished = frames, ends
         self._samples += call.samples
         return audio[: call.samples].clone() if call.samples < len(audio) else audio
-
-
-def _library() -> ctypes.CDLL:
-    """The compiled library.
-
-    Raises:
-        UnavailableError: it cannot be had.
-    """
-    if switched_off():
-        raise UnavailableError("NAMEXP_KERNELS is off")
-    found = _found()
-    if isinstance(found, UnavailableError):
-        raise found
-    return found
-
-
-@cache
-def _found() -> ctypes.CDLL | UnavailableError:
-    """The library, or why there is none: not tried again for every generator."""
-    try:
-        (library,) = load({"HiFi-GAN generators": source()})
-    except UnavailableError as error:
-        return error
-    return library
 
 
 def _vectors(library: ctypes.CDLL) -> Vectors:

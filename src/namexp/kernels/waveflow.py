@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
-from functools import cache
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from namexp.architectures.waveflow import FlowSpec
-from namexp.kernels.compiler import UnavailableError, load, switched_off
+from namexp.kernels.compiler import load_once
 from namexp.kernels.memory import aligned, borrow, give_back
 from namexp.kernels.waveflow_plan import Call, FlowVocoderPlan
 
@@ -44,7 +43,8 @@ class FastFlow:
             UnavailableError: there is no compiler, or kernels are switched off.
         """
         self.spec = spec
-        self._library = _library()
+        self._library = load_once("flow vocoders", SOURCE)
+        self._library.namexp_memory.restype = ctypes.c_int64
         self._whole_columns = whole_columns
         self._plan = FlowVocoderPlan(spec, weights, *_vectors(self._library))
 
@@ -117,31 +117,6 @@ class FastFlow:
         numbers = spec.n_height * columns * spec.n_layer * 2 * self._plan.head.channels
         fits = columns <= self._whole_columns and numbers * FLOAT <= MOST_KEPT
         return spec.shared and spec.n_flow > 1 and fits
-
-
-def _library() -> ctypes.CDLL:
-    """The compiled library.
-
-    Raises:
-        UnavailableError: it cannot be had.
-    """
-    if switched_off():
-        raise UnavailableError("NAMEXP_KERNELS is off")
-    found = _found()
-    if isinstance(found, UnavailableError):
-        raise found
-    return found
-
-
-@cache
-def _found() -> ctypes.CDLL | UnavailableError:
-    """The library, or why there is none: not tried again for every vocoder."""
-    try:
-        (library,) = load({"flow vocoders": SOURCE})
-    except UnavailableError as error:
-        return error
-    library.namexp_memory.restype = ctypes.c_int64
-    return library
 
 
 def _vectors(library: ctypes.CDLL) -> tuple[int, int]:

@@ -94,6 +94,10 @@ class RunLayout:
         """Those of the trainer that there are."""
         return [path for path in (self.last_checkpoint, self.best_checkpoint) if path.exists()]
 
+    def best_or_last(self) -> Path | None:
+        """The checkpoint whose weights count: the last one where none was the best; None without any."""
+        return next((p for p in (self.best_checkpoint, self.last_checkpoint) if p.exists()), None)
+
     def discard_training(self, files: Iterable[str]) -> None:
         """Remove what a training leaves while it runs, so that nothing of it mixes with another.
 

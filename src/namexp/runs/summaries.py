@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from namexp.runs.files import finite
 from namexp.schema.metric import Metric
 
 # What a summary means that does not say which metrics it has: those from before there were several tasks.
@@ -59,3 +60,17 @@ def facts_of(summary: Mapping[str, Any]) -> tuple[str, ...]:
 def slashed(value: Any) -> str:
     """A fact of one or several numbers, such as channels, as people read it: ``16/8``."""
     return "/".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def about_training(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file of a single model says of its training: its metrics, and how it came about."""
+    summary = finite(summary)
+    entry = summary["submodels"][0]
+    return {
+        "trainer": "namexp",
+        **{key: summary[key] for key in ("training_id", "seed", "epochs")},
+        "best_epoch": entry["best_epoch"],
+        **{metric.name: entry[metric.name] for metric in metrics_of(summary)},
+        "versions": summary["versions"],
+        "data": {"sha256": summary["audio_sha256"]},
+    }

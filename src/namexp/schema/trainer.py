@@ -37,6 +37,18 @@ class TrainerConfig:
         """Processes of the training, one per device."""
         return self.devices * self.num_nodes
 
+    def check_shares(self, batch_size: int) -> None:
+        """Every process must get as much of a batch.
+
+        Raises:
+            UserError: the batch cannot be shared so.
+        """
+        if batch_size % self.world_size:
+            raise UserError(
+                f"data.batch_size (= {batch_size}) is that of all processes together and must be "
+                f"a multiple of trainer.devices x trainer.num_nodes (= {self.world_size})."
+            )
+
     def __post_init__(self) -> None:
         """Ranges and names."""
         if self.accelerator not in ("cpu", "gpu"):

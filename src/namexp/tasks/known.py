@@ -5,7 +5,6 @@ Nothing of a task is imported before it is asked for: its config without torch, 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -214,7 +213,9 @@ def _known_at(path: Path) -> Known:
         raise UserError(f"{path}: no such file; give a run directory, a checkpoint or a model.")
     suffix = path.suffix.lower()
     if suffix == ".safetensors":
-        return KINDS.get(_kind_in_header(path), VOCODER)
+        from namexp.engine.stored import kind_of
+
+        return KINDS.get(kind_of(path), VOCODER)
     if OFFICIAL.fullmatch(path.name) or (
         suffix in ("", ".pth", ".pt") and path.with_name("config.json").is_file()
     ):
@@ -224,18 +225,6 @@ def _known_at(path: Path) -> Known:
 
         return KINDS.get(_kind(load_checkpoint(path)["namexp"]), CAPTURE)
     return CAPTURE
-
-
-def _kind_in_header(path: Path) -> str:
-    """Of a ``model.safetensors``; nothing where it has none: whoever opens it says what is wrong."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="np") as file:
-            about = json.loads((file.metadata() or {}).get("namexp", "{}"))
-    except (SafetensorError, ValueError, RecursionError, OSError):
-        return ""
-    return str(about.get("kind")) if isinstance(about, Mapping) else ""
 
 
 def _kind(config: Mapping[str, Any]) -> str:

@@ -100,18 +100,21 @@ def test_certain_for_a_while_is_no_fault(share: float) -> None:
 
 
 def test_discriminators_that_collapsed_to_a_constant() -> None:
-    both = lambda v, done: {"train/mean_mpd_on_real": 0.5, "train/mean_mpd_on_fake": 0.498}  # noqa: E731
-    late = only(diagnose(columns(lambda v, done: both(v, done) if done > 0.6 else {})))
+    constant = {"train/mean_mpd_on_real": 0.5, "train/mean_mpd_on_fake": 0.498}
+    late = only(diagnose(columns(lambda v, done: constant if done > 0.6 else {})))
     assert "(MPD) have collapsed to a constant (mean output 0.50 on both)" in late
-    notice, fine = diagnose(columns(both))  # never knew better: a training that has only begun looks so
+    notice, fine = diagnose(
+        columns(lambda v, done: constant)
+    )  # never knew better: a training that has only begun looks so
     assert (notice.level, fine.level) == ("notice", "fine")
     assert "do not tell real from generated sound yet" in notice.text
 
 
 def test_exchanged_labels() -> None:
     names = ("train/mean_mpd_on_real", "train/mean_mpd_on_fake")
-    turned = lambda v, done: {name: v[other] for name, other in zip(names, reversed(names), strict=True)}  # noqa: E731
-    assert "(MPD) call generated sound more real than real sound" in only(diagnose(columns(turned)))
+    pairs = list(zip(names, reversed(names), strict=True))
+    turned = columns(lambda v, done: {name: v[other] for name, other in pairs})
+    assert "(MPD) call generated sound more real than real sound" in only(diagnose(turned))
 
 
 def test_a_feature_loss_that_collapsed() -> None:
@@ -128,8 +131,9 @@ def test_gradients() -> None:
 
 
 def test_not_a_number() -> None:
-    nan = lambda v, done: {"train/loss_mel": math.nan, "train/total_loss_g": math.inf} if done > 0.9 else {}  # noqa: E731
-    assert "train/loss_mel is not finite in epoch 55, and in 1 more columns" in only(diagnose(columns(nan)))
+    broken = {"train/loss_mel": math.nan, "train/total_loss_g": math.inf}
+    found = diagnose(columns(lambda v, done: broken if done > 0.9 else {}))
+    assert "train/loss_mel is not finite in epoch 55, and in 1 more columns" in only(found)
 
 
 @pytest.mark.parametrize(

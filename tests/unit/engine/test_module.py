@@ -118,9 +118,9 @@ def test_every_group_learns_in_its_own_way(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:.*training_step.*returned.*None")
 def test_what_is_told_is_of_the_rows_own_step(tmp_path: Path) -> None:
     (tmp_path / "all").mkdir()
-    make = lambda: _One(_Two(), Optimisation(OptimizerConfig("SGD", 0.01, 0.0, {}), HALVED))  # noqa: E731
-    _, every = _trained(make(), tmp_path / "all")
-    _, some = _trained(make(), tmp_path, every=2)
+    how = Optimisation(OptimizerConfig("SGD", 0.01, 0.0, {}), HALVED)
+    _, every = _trained(_One(_Two(), how), tmp_path / "all")
+    _, some = _trained(_One(_Two(), how), tmp_path, every=2)
     kept = {row["step"]: row for row in some}
     assert set(kept) == {"1", "3", "5", "7", "9", "11"}
     assert [row for row in every if row["step"] in kept] == some

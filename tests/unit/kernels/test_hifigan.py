@@ -225,18 +225,7 @@ def test_it_cannot_be_had_where_kernels_are_off(monkeypatch: pytest.MonkeyPatch)
         FastGenerator(PAIRED, drawn_weights(PAIRED))
 
 
-@pytest.fixture
-def _narrower(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Code for a machine without AVX-512."""
-    if "avx512f" not in Path("/proc/cpuinfo").read_text():
-        pytest.skip("this machine has no AVX-512: the other tests are about its vectors")
-    monkeypatch.setenv("CXX", "g++ -mno-avx512f")
-    hifigan._found.cache_clear()
-    yield
-    hifigan._found.cache_clear()
-
-
-@pytest.mark.usefixtures("_narrower")
+@pytest.mark.usefixtures("narrower_vectors")
 @pytest.mark.parametrize("spec", SPECS)
 def test_vectors_of_other_widths_give_the_same(spec: GeneratorSpec) -> None:
     weights = drawn_weights(spec)

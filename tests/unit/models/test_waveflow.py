@@ -153,8 +153,8 @@ def test_what_is_too_short_or_odd_is_refused() -> None:
             act()
 
 
-def _drawn(pieces: list[int], n_height: int, **kwargs: float) -> Tensor:
-    noise = Noise(n_height, seed=3, **kwargs)  # type: ignore[arg-type]
+def _drawn(pieces: list[int], n_height: int, temperature: float = 1.0) -> Tensor:
+    noise = Noise(n_height, seed=3, temperature=temperature)
     return torch.cat([noise.columns(n) for n in pieces], dim=-1)
 
 

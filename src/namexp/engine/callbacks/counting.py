@@ -19,3 +19,10 @@ class Counting(pl.Callback):
         del trainer, outputs, batch, batch_idx
         assert isinstance(pl_module, TaskModule)
         pl_module.end_batch()
+
+
+def is_nth_validation(trainer: pl.Trainer, every: int) -> bool:
+    """Whether the first process has just made one of every so many validations, continued or not."""
+    if trainer.sanity_checking or not trainer.is_global_zero:
+        return False
+    return (trainer.current_epoch + 1) // (trainer.check_val_every_n_epoch or 1) % every == 0

@@ -153,7 +153,7 @@ class Glow(nn.Module):
 
     def draw_noise(self, count: int, generator: torch.Generator) -> tuple[Tensor, ...]:
         """Of ``count`` images, drawn on the CPU: the same wherever the network is."""
-        like = self.levels[0].steps[0].actnorm.bias  # type: ignore[union-attr, index]
+        like = next(self.parameters())
         shapes = [(count, *shape) for shape in self.noise_shapes]
         return tuple(
             torch.randn(shape, generator=generator, dtype=torch.float64).to(like) for shape in shapes

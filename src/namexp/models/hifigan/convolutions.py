@@ -7,6 +7,7 @@ Letters: B batch, C channels, L positions.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import Literal, NamedTuple
 
 import torch
@@ -30,7 +31,7 @@ class Weights(NamedTuple):
     bias: Tensor
 
 
-class Convolution(nn.Module):
+class Convolution(nn.Module, ABC):
     """A weight, a bias and a norm; what is done with them is the subclass's.
 
     Parameters by norm: "weight": ``weight_g`` times the direction of ``weight_v``, along dimension 0;
@@ -110,9 +111,9 @@ class Convolution(nn.Module):
         """(B, C, ...) to (B, C, ...), by ``weights`` if they are there already."""
         return self.convolve(x, *(self.effective() if weights is None else weights))
 
+    @abstractmethod
     def convolve(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """The convolution by itself."""
-        raise NotImplementedError
 
 
 class Conv1d(Convolution):

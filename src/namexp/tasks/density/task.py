@@ -11,6 +11,7 @@ from namexp.engine.task import Opening, Scores, Shown, Task
 from namexp.engine.training import Row, Training
 from namexp.models.glow import Glow
 from namexp.ranks.place import ALONE, Place
+from namexp.runs.summaries import about_training
 from namexp.tasks.density.config.whole import DensityConfig
 from namexp.tasks.density.data.module import ImageDataModule
 from namexp.tasks.density.data.pictures import Pictures, load_pictures
@@ -20,7 +21,7 @@ from namexp.tasks.density.networks import build_network
 from namexp.tasks.density.scoring import score
 from namexp.tasks.density.showing.declared import page
 from namexp.tasks.density.showing.sheets import declared_sheets, write_sheet
-from namexp.tasks.density.weights.exporting import about_training, save_verified
+from namexp.tasks.density.weights.exporting import save_verified
 from namexp.tasks.density.weights.loading import start_from
 from namexp.tasks.density.weights.single import Density as Stored
 
@@ -79,7 +80,7 @@ class Density(Task[DensityConfig, Pictures]):
         return DensityModule(
             _network(training),
             Optimisation.of(training.config),
-            last_checkpoint=training.layout.last_checkpoint,
+            first_images=self.data(training, ALONE).first_images,
         )
 
     def data(self, training: Learning, place: Place) -> ImageDataModule:

@@ -16,14 +16,13 @@ from tqdm import tqdm
 
 from namexp.audio.mel import log_mel
 from namexp.audio.wav import read_wav
-from namexp.errors import UserError
 from namexp.models.hifigan.synthesizer import Synthesizer
 from namexp.tasks.vocoder.metrics import clip_metrics, level_and_polarity
+from namexp.tasks.vocoder.sources import Options, checked, files_in
 from namexp.tasks.vocoder.weights.loading import load_voice
 from namexp.tasks.vocoder.weights.voice import Voice
 
 PEAK = 0.95  # of every clip, as the official validation has it
-SUFFIXES = (".wav", ".flac")
 
 
 def evaluate_clips(model: Path, paths: Sequence[Path], *, config: Path | None = None) -> dict[str, Any]:
@@ -41,11 +40,13 @@ def evaluate_clips(model: Path, paths: Sequence[Path], *, config: Path | None = 
         UserError: a model or a clip that cannot be used, before the first is played.
     """
     voice = load_voice(model, config)
-    files = _files(paths)
-    clips = [(path, _clip(path, voice)) for path in files]
-    found = []
-    for path, audio in tqdm(clips, desc="evaluating", delay=1.0, leave=False):
-        found.append({"name": path.stem, **evaluate(voice, audio)})
+    files = files_in(paths)
+    for path in files:
+        checked(path, voice.mels.input, Options())
+    found = [
+        {"name": path.stem, **evaluate(voice, _clip(path))}
+        for path in tqdm(files, desc="evaluating", delay=1.0, leave=False)
+    ]
     return {"clips": found, "mean": {name: _mean(found, name) for name in found[0] if name != "name"}}
 
 
@@ -59,36 +60,9 @@ def evaluate(voice: Voice, audio: Tensor) -> dict[str, float]:
     }
 
 
-def _files(paths: Sequence[Path]) -> list[Path]:
-    found: list[Path] = []
-    for path in paths:
-        if not path.is_dir():
-            found.append(path)
-            continue
-        inside = [p for p in sorted(path.rglob("*")) if p.suffix.lower() in SUFFIXES and p.is_file()]
-        if not inside:
-            raise UserError(f"{path}: holds no .wav to evaluate on.")
-        found += inside
-    return found
-
-
-def _clip(path: Path, voice: Voice) -> Tensor:
+def _clip(path: Path) -> Tensor:
     """(L,) samples at the peak that the official validation has."""
-    recording = read_wav(path)
-    spec = voice.mels.input
-    if recording.sample_rate != spec.sample_rate:
-        raise UserError(
-            f"{path}: is recorded at {recording.sample_rate} Hz and the model works at {spec.sample_rate} "
-            "Hz; "
-            "convert the recording to the model's rate."
-        )
-    if recording.samples.size < spec.least_samples:
-        raise UserError(
-            f"{path}: has {recording.samples.size} samples and must have at least {spec.least_samples}, "
-            "from which "
-            "a mel spectrogram can be taken."
-        )
-    samples = torch.from_numpy(recording.samples)
+    samples = torch.from_numpy(read_wav(path).samples)
     peak = float(samples.abs().max())
     return samples / peak * PEAK if peak > 0 else samples
 

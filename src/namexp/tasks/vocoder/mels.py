@@ -214,7 +214,8 @@ def unlike(mel: Mel, statistics: Mapping[str, Any]) -> list[str]:
 
 
 def _other_logarithm(ratio: float) -> str:
-    for scale, factor in (("log10", 1.0 / math.log(10.0)), ("db", 20.0 / math.log(10.0))):
+    factors: dict[MelScale, float] = {"log10": 1.0 / math.log(10.0), "db": 20.0 / math.log(10.0)}
+    for scale, factor in factors.items():
         if abs(ratio / factor - 1.0) < 0.25:
-            return f"it may be {MEANING[scale]}, try --mel-scale {scale}"  # type: ignore[index]
+            return f"it may be {MEANING[scale]}, try --mel-scale {scale}"
     return "they are made in another way, or of other voices"

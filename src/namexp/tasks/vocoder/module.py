@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from namexp.audio.mel import log_mel
 from namexp.engine.module import Optimisation, TaskModule
-from namexp.errors import UserError
 from namexp.tasks.vocoder.adversary import Report, discriminator_losses, generator_gradient, judge
 from namexp.tasks.vocoder.config.loss import HifiganLoss
 from namexp.tasks.vocoder.config.mel import Mels
@@ -37,14 +35,12 @@ class Steps:
         trainer: limits of the gradients, and whether a batch may be left.
         mels: the second compares.
         segment_size: samples of what the discriminators hear, in training and of every validation clip.
-        last_checkpoint: what is good where a loss is not.
     """
 
     loss: HifiganLoss
     trainer: VocoderTrainer
     mels: Mels
     segment_size: int
-    last_checkpoint: Path
 
 
 class VocoderModule(TaskModule):
@@ -62,7 +58,6 @@ class VocoderModule(TaskModule):
         """
         super().__init__(network, optimisation)
         self._steps = steps
-        self._losses: list[Tensor] = []  # of the latest step
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """The generator, and both kinds of discriminators."""
@@ -80,14 +75,10 @@ class VocoderModule(TaskModule):
         del batch_idx
         if self._steps.trainer.skip_oom:
             self.unless_out_of_memory(lambda: self._step(batch))
-            self.tell_row("train/oom_skipped", self.out_of_memory)
+            if self.row_is_due:
+                self.tell("train/oom_skipped", self.out_of_memory)
         else:
             self._step(batch)
-
-    def tell_row(self, name: str, value: Tensor | float) -> None:
-        """``tell`` where a row is due."""
-        if self.row_is_due:
-            self.tell(name, value)
 
     def _step(self, batch: Batch) -> None:
         warming_up = self._is_warming_up()
@@ -103,12 +94,10 @@ class VocoderModule(TaskModule):
             totals["total_loss_d"] = torch.stack(kept).sum()
         if not warming_up:
             totals["total_loss_g"] = self._teach_generator(batch, generated, report)
-        self._losses = list(totals.values())
+        self.watch(*totals.values())
         if self.row_is_due:
             for name, value in {**report.values, **totals}.items():
                 self.tell(f"train/{name}", value)
-        if self.row_is_due or self.device.type == "cpu":  # elsewhere the device would be waited for
-            self._check_losses()
 
     def _is_warming_up(self) -> bool:
         """Whether the discriminators, new beside a generator that is not, learn alone."""
@@ -140,26 +129,6 @@ class VocoderModule(TaskModule):
             surrogate = surrogate + (generated * gradient).sum()
         self.learn("g", surrogate)
         return _total(report.values, loss)
-
-    def _check_losses(self) -> None:
-        """Stop where nothing can be learned any more.
-
-        Raises:
-            UserError: a loss is not finite; it names the last good checkpoint.
-        """
-        if all(bool(torch.isfinite(value)) for value in self._losses):
-            return
-        last = self._steps.last_checkpoint
-        good = f"the last good checkpoint is {last}" if last.exists() else "no epoch was finished before"
-        raise UserError(
-            f"batch {self.updates + 1}: the loss is not finite ({good}); lower optimizer.lr, or set "
-            "trainer.gradient_clip_norm_g and _d."
-        )
-
-    def on_train_epoch_end(self) -> None:
-        """Go on with schedules; a checkpoint of what is not finite is never written."""
-        self._check_losses()
-        super().on_train_epoch_end()
 
     # --- validation ---------------------------------------------------------------------------------
 

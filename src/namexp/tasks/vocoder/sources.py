@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,8 @@ from namexp.tasks.vocoder.testset import check_test_set
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = (".wav", ".flac", ".npy")
+RECORDINGS = (".wav", ".flac")
+SUFFIXES = (*RECORDINGS, ".npy")
 CHUNK_SECONDS = 10.0
 
 
@@ -57,6 +59,19 @@ class Options:
         """Ranges."""
         if self.chunk_seconds is not None and not 0 < self.chunk_seconds < math.inf:
             raise UserError(f"--chunk-seconds (= {self.chunk_seconds:g}) must be above 0.")
+
+    @classmethod
+    def of(cls, arguments: Namespace) -> Options:
+        """What the command line says."""
+        return cls(
+            float32=arguments.float,
+            mel_scale=arguments.mel_scale,
+            match_length=arguments.match_length,
+            chunk_seconds=arguments.chunk_seconds,
+            test=arguments.test,
+            expected_files=arguments.expected_files,
+            accept_untested=arguments.accept_untested,
+        )
 
     def chunk_frames(self, spec: MelSpec) -> int:
         """That are held at a time."""
@@ -118,15 +133,34 @@ def _test_set(inputs: Sequence[Path], output: Path, options: Options) -> list[Pa
 
 
 def _files(inputs: Sequence[Path], output: Path) -> list[Path]:
+    return files_in(inputs, SUFFIXES, ignored=lambda path: _written_here(path, output))
+
+
+def files_in(
+    paths: Sequence[Path],
+    suffixes: Sequence[str] = RECORDINGS,
+    *,
+    ignored: Callable[[Path], bool] = lambda _: False,
+) -> list[Path]:
+    """Files as they are, and of directories those in them, at any depth.
+
+    Args:
+        paths: of both.
+        suffixes: of files in directories.
+        ignored: what is left out of directories.
+
+    Raises:
+        UserError: a directory without any.
+    """
     found: list[Path] = []
-    for path in inputs:
+    for path in paths:
         if not path.is_dir():
             found.append(path)
             continue
-        inside = [p for p in sorted(path.rglob("*")) if p.suffix.lower() in SUFFIXES and p.is_file()]
-        own = [p for p in inside if not _written_here(p, output)]
+        inside = [p for p in sorted(path.rglob("*")) if p.suffix.lower() in suffixes and p.is_file()]
+        own = [p for p in inside if not ignored(p)]
         if not own:
-            raise UserError(f"{path}: holds no .wav and no .npy to synthesise from.")
+            raise UserError(f"{path}: holds no {' and no '.join(suffixes)}.")
         found += own
     return found
 
@@ -176,21 +210,31 @@ def checked(
             raise UserError(f"{path}: has {mel.shape[1]} frame, and sound lies between two of them.")
         return Source(path, None, hops)
     with open_wav(path) as wav:
-        if wav.sample_rate != spec.sample_rate:
-            raise UserError(
-                f"{path}: is recorded at {wav.sample_rate} Hz and the model works at {spec.sample_rate} Hz; "
-                "convert the recording to the model's rate."
-            )
-        if wav.num_samples < spec.least_samples:
-            raise UserError(
-                f"{path}: has {wav.num_samples} samples and must have at least {spec.least_samples}, from "
-                "which a mel spectrogram can be taken."
-            )
-        for _ in wav.blocks():
-            pass  # refuses what is not finite
+        check_recording(path, wav.sample_rate, wav.num_samples, spec)
+        wav.read_through()
         samples = wav.num_samples
     hop = spec.hop_length
     return Source(path, samples, -(-samples // hop) if options.match_length else samples // hop)
+
+
+def check_recording(path: Path, sample_rate: int, num_samples: int, spec: MelSpec) -> None:
+    """A recording must have the model's rate, and enough samples for a mel.
+
+    Raises:
+        UserError: it has not.
+    """
+    if sample_rate != spec.sample_rate:
+        raise UserError(
+            f"{path}: is recorded at {sample_rate} Hz and the model works at {spec.sample_rate} Hz; convert "
+            "the "
+            "recording to the model's rate."
+        )
+    if num_samples < spec.least_samples:
+        raise UserError(
+            f"{path}: has {num_samples} samples and must have at least {spec.least_samples}, from which a "
+            "mel "
+            "spectrogram can be taken."
+        )
 
 
 # --- doing it ---------------------------------------------------------------------------------------

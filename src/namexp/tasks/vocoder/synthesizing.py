@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 
 def synthesize(
     model: Path, inputs: Sequence[Path], output: Path, options: Options, *, config: Path | None = None
-) -> None:
-    """Write ``generated-<name>.wav`` of every input; nothing before all of them have been checked.
+) -> Iterator[str]:
+    """Write ``generated-<name>.wav`` of every input, a line for each; nothing before all have been checked.
 
     Args:
         model: whatever ``load_voice`` opens.
@@ -38,8 +38,7 @@ def synthesize(
     voice = load_voice(model, config)  # before anybody is asked for thought
     paths = collected(inputs, output, options)
     log.info("%s: %s", model, in_words(voice))
-    for line in _all(voice, paths, output, options):
-        print(line)
+    yield from _all(voice, paths, output, options)
 
 
 def synthesize_test_set(model: Path, folder: Path, output: Path) -> None:

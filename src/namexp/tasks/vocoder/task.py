@@ -13,10 +13,11 @@ from namexp.engine.task import Opening, Scores, Shown, Task
 from namexp.engine.training import Row, Training
 from namexp.models.hifigan import Generator
 from namexp.ranks.place import ALONE, Place
+from namexp.runs.summaries import about_training
 from namexp.tasks.vocoder.config.model import HifiganModel
 from namexp.tasks.vocoder.config.whole import VocoderConfig
 from namexp.tasks.vocoder.data.module import SpeechDataModule
-from namexp.tasks.vocoder.data.speech import Speech, load_speech
+from namexp.tasks.vocoder.data.speech import Speech
 from namexp.tasks.vocoder.layout import MODEL, VocoderLayout
 from namexp.tasks.vocoder.module import Steps, VocoderModule
 from namexp.tasks.vocoder.networks import VocoderNetwork, build_network, discriminator_parameters
@@ -24,9 +25,9 @@ from namexp.tasks.vocoder.scoring import score
 from namexp.tasks.vocoder.showing.declared import page
 from namexp.tasks.vocoder.showing.outcome import declared_clips, show
 from namexp.tasks.vocoder.showing.preview import Preview, reference_clips
-from namexp.tasks.vocoder.sources import checked_test_set
+from namexp.tasks.vocoder.speaking import data_module, load, opening
 from namexp.tasks.vocoder.synthesizing import synthesize_test_set
-from namexp.tasks.vocoder.weights.exporting import about_training, save_verified
+from namexp.tasks.vocoder.weights.exporting import save_verified
 from namexp.tasks.vocoder.weights.initial import start_from
 from namexp.tasks.vocoder.weights.voice import Voice
 from namexp.tracking.tracker import Clip
@@ -66,16 +67,7 @@ class Vocoder(Task[VocoderConfig, Speech]):
 
     def load(self, config: VocoderConfig) -> Speech:
         """The clips, and the test set, which must be there before anything is learned."""
-        data = config.data
-        speech = load_speech(data, config.model.mels.input)
-        if data.test_dir is not None:
-            checked_test_set(
-                Path(data.test_dir),
-                config.model.mels.input,
-                expected=data.expected_test_files,
-                accept_untested=data.accept_untested,
-            )
-        return speech
+        return load(config)
 
     def network(self, config: VocoderConfig, material: Speech) -> VocoderNetwork:
         """What the model group describes."""
@@ -90,19 +82,15 @@ class Vocoder(Task[VocoderConfig, Speech]):
     def opening(self, config: VocoderConfig, material: Speech) -> Opening:
         """The networks and how much there is to learn from."""
         spec, facts = config.model.generator, self.facts(config)
-        mels, rate = config.model.mels.input, config.model.sample_rate
-        embedded = "no data.dir is given: training on the embedded set (synthesised, speech-like)"
         start = config.loss.adversarial_start_step
-        alone = "mel term alone" if start is None else f"mel term alone until batch {start}" if start else ""
-        lines = [
-            *([embedded] if material.embedded else []),
+        alone = (
+            "; mel term alone" if start is None else f"; mel term alone until batch {start}" if start else ""
+        )
+        model = (
             f"hifigan: {spec.num_parameters:,} parameters play, {facts['parameters_training']:,} learn with "
-            f"{facts['parameters_discriminators']:,} of the discriminators{'; ' + alone if alone else ''}",
-            f"{mels.n_mels} mels to {mels.top:g} Hz, frames of {mels.hop_length} samples at {rate} Hz",
-            f"{len(material.train)} clips of {material.seconds(material.train) / 60:.1f} min to train on, "
-            f"{len(material.validation)} of {material.seconds(material.validation) / 60:.1f} min to validate",
-        ]
-        return Opening(lines)
+            f"{facts['parameters_discriminators']:,} of the discriminators{alone}"
+        )
+        return Opening(opening(config, material, model))
 
     def references(self, training: Speaking) -> Mapping[str, Clip]:
         """The clips that are listened to on the way, as they were recorded."""
@@ -117,22 +105,12 @@ class Vocoder(Task[VocoderConfig, Speech]):
             trainer=config.trainer,
             mels=config.model.mels,
             segment_size=config.data.segment_size,
-            last_checkpoint=training.layout.last_checkpoint,
         )
         return VocoderModule(_network(training), Optimisation.of(config), steps)
 
     def data(self, training: Speaking, place: Place) -> SpeechDataModule:
         """Segments of the clips."""
-        config = training.config
-        return SpeechDataModule(
-            training.material,
-            config.data,
-            loss_mel=config.model.mels.loss,
-            seed=config.seed,
-            rank=place.rank,
-            world_size=place.world_size,
-            num_batches=config.trainer.limit_train_batches,
-        )
+        return data_module(training, place)
 
     def callbacks(self, training: Speaking) -> list[pl.Callback]:
         """How it sounds on the way."""
@@ -143,6 +121,7 @@ class Vocoder(Task[VocoderConfig, Speech]):
         preview = Preview(
             VocoderLayout(training.layout.root),
             training.tracker,
+            self.data(training, ALONE),
             config.model.mels,
             config.callbacks,
             seed=config.seed,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ TINY = ("model=hifigan_tiny", "model.upsample_initial_channel=8", "model.discrim
 def _module(*overrides: str) -> VocoderModule:
     with initialize_config_dir(conf_dir(), version_base="1.3"):
         config: Any = parse_experiment(compose("train", [*TINY, *overrides]))
-    steps = Steps(config.loss, config.trainer, config.model.mels, 1024, Path("nowhere/last.ckpt"))
+    steps = Steps(config.loss, config.trainer, config.model.mels, 1024)
     return VocoderModule(build_network(config.model, seed=0), Optimisation.of(config), steps)
 
 
@@ -137,7 +136,7 @@ def test_a_loss_that_is_no_number_names_the_last_good_checkpoint(tmp_path: Path)
     module, batches = _module(), _batches(2)
     checkpoint = tmp_path / "last.ckpt"
     checkpoint.touch()
-    module._steps = replace(module._steps, last_checkpoint=checkpoint)
+    module.last_checkpoint = checkpoint
     batches[1].audio[0, 0, 5] = float("nan")
     with pytest.raises(UserError, match=r"batch 2: the loss is not finite .*last\.ckpt"):
         _fit(module, tmp_path, batches)

@@ -52,7 +52,7 @@ class CaptureConfig(ExperimentConfig):
         self._check_thresholds()
         self._check_normalisation()
         self._check_windows()
-        self._check_shares()
+        self.trainer.check_shares(self.data.batch_size)
         self._check_coupling()
 
     @property
@@ -87,13 +87,6 @@ class CaptureConfig(ExperimentConfig):
             raise UserError(
                 f"data.ny (= {self.data.ny}) must be at least {MIN_SPECTRAL_SAMPLES} for the MRSTFT "
                 "terms of the loss; use longer windows or set the loss.*mrstft_weight to 0."
-            )
-
-    def _check_shares(self) -> None:
-        if self.data.batch_size % self.trainer.world_size:
-            raise UserError(
-                f"data.batch_size (= {self.data.batch_size}) is that of all processes together and must be "
-                f"a multiple of trainer.devices x trainer.num_nodes (= {self.trainer.world_size})."
             )
 
     def _check_coupling(self) -> None:

@@ -12,6 +12,7 @@ import torch
 
 from namexp.audio.level import db, rms
 from namexp.audio.wav import Samples
+from namexp.engine.callbacks.counting import is_nth_validation
 from namexp.models.network import Network
 from namexp.models.streaming import respond
 from namexp.tasks.capture.data.excerpt import Excerpt
@@ -35,10 +36,7 @@ class AudioPreview(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Play, if this validation is one that is heard."""
-        if trainer.sanity_checking or not trainer.is_global_zero:
-            return
-        number = (trainer.current_epoch + 1) // (trainer.check_val_every_n_epoch or 1)
-        if number % self._every:
+        if not is_nth_validation(trainer, self._every):
             return
         assert isinstance(pl_module, CaptureModule)
         network = pl_module.network

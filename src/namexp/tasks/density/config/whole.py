@@ -37,8 +37,4 @@ class DensityConfig(ExperimentConfig):
                 f"model.image_size (= {self.model.image_size}) must be {SIZE}, the size of the images of "
                 f"data.set {self.data.set}."
             )
-        if self.data.batch_size % self.trainer.world_size:
-            raise UserError(
-                f"data.batch_size (= {self.data.batch_size}) is that of all processes together and must be "
-                f"a multiple of trainer.devices x trainer.num_nodes (= {self.trainer.world_size})."
-            )
+        self.trainer.check_shares(self.data.batch_size)

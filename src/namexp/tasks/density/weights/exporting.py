@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from namexp.engine.stored import refuse_diverged
 from namexp.errors import UserError
-from namexp.runs.files import finite, read_json
+from namexp.runs.files import read_json
+from namexp.runs.summaries import about_training
 from namexp.tasks.density.layout import DensityLayout
 from namexp.tasks.density.networks import bits_of
-from namexp.tasks.density.weights.loading import best_or_last, density_of_checkpoint, load_density
+from namexp.tasks.density.weights.loading import load_density
 from namexp.tasks.density.weights.single import Density, read_density, write_density
 
 PROBES = 2
@@ -27,10 +27,7 @@ def save_verified(path: Path, density: Density) -> None:
         UserError: weights that are not finite, or images cost something else.
     """
     network = density.network
-    if not all(bool(torch.isfinite(p).all()) for p in network.parameters()):
-        raise UserError(
-            f"{density.source}: has diverged: its weights are not finite; lower optimizer.lr and train again."
-        )
+    refuse_diverged(network, density.source)
     write_density(path, density)
     size = network.spec.image_size
     probe = torch.rand(PROBES, 3, size, size, generator=torch.Generator().manual_seed(0)) - 0.5
@@ -39,22 +36,6 @@ def save_verified(path: Path, density: Density) -> None:
     if not error <= TOLERANCE:
         path.unlink()
         raise UserError(f"{path}: is another density than the network (by {error:g}); it was removed.")
-
-
-def about_training(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """What a file says of its training, from the run's summary."""
-    summary = finite(summary)
-    entry = summary["submodels"][0]
-    return {
-        "trainer": "namexp",
-        "training_id": summary["training_id"],
-        "seed": summary["seed"],
-        "epochs": summary["epochs"],
-        "best_epoch": entry["best_epoch"],
-        "bpd": entry["bpd"],
-        "versions": summary["versions"],
-        "data": {"set": summary["image_set"], "sha256": summary["audio_sha256"]},
-    }
 
 
 def export(source: Path, output: Path | None) -> Path:
@@ -67,7 +48,7 @@ def export(source: Path, output: Path | None) -> Path:
     of_run = source.is_dir() and run.config.exists()
     if output is None and not of_run:
         raise UserError(f"{source}: is no run directory; name the file by -o FILE.")
-    density = density_of_checkpoint(best_or_last(run)) if of_run else load_density(source)
+    density = load_density((run.best_or_last() if of_run else None) or source)
     if of_run and run.summary.exists():
         density = replace(density, about={**density.about, **about_training(read_json(run.summary))})
     path = output or run.model

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
 from namexp.engine.checkpoint import load_checkpoint
+from namexp.engine.stored import digest_of
 from namexp.errors import UserError
 from namexp.models.glow import Glow
 from namexp.schema.group import parse_group
@@ -33,20 +33,11 @@ def load_density(path: Path) -> Density:
         run = DensityLayout(path)
         if run.model.exists():
             return read_density(run.model)
-        return density_of_checkpoint(best_or_last(run))
+        found = run.best_or_last()
+        if found is None:
+            raise UserError(f"{run.root}: holds no model.safetensors and no checkpoints/best.ckpt.")
+        return density_of_checkpoint(found)
     return density_of_checkpoint(path) if path.suffix == ".ckpt" else read_density(path)
-
-
-def best_or_last(run: DensityLayout) -> Path:
-    """The checkpoint whose weights count: the last one where none was the best.
-
-    Raises:
-        UserError: there is none.
-    """
-    for path in (run.best_checkpoint, run.last_checkpoint):
-        if path.exists():
-            return path
-    raise UserError(f"{run.root}: holds no model.safetensors and no checkpoints/best.ckpt.")
 
 
 def density_of_checkpoint(path: Path) -> Density:
@@ -94,8 +85,4 @@ def start_from(path: Path, network: Glow) -> str:
             "is of."
         )
     network.load_state_dict(found.state_dict())
-    digest = hashlib.sha256()
-    for name, value in sorted(found.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    return digest_of(found.state_dict())

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from namexp.atomic import write_atomically
-from namexp.errors import UserError, one_line
+from namexp.engine.stored import read_stored, write_stored
+from namexp.errors import UserError
 from namexp.models.glow import Glow
-from namexp.schema.fields import Fields
 from namexp.tasks.density.config.model import parse_glow
 
-FORMAT = 1
-KEY, KIND = "namexp", "glow"
+KIND = "glow"
 
 
 @dataclass(frozen=True)
@@ -40,18 +35,9 @@ class Density:
 
 def write_density(path: Path, density: Density) -> None:
     """Write it whole or not at all."""
-    about = {
-        "format": FORMAT,
-        "kind": KIND,
-        "model": density.network.spec.to_plain(),
-        "about": dict(density.about),
-    }
-    plain = {
-        name: value.detach().cpu().contiguous().clone()
-        for name, value in density.network.state_dict().items()
-    }
-    metadata = {KEY: json.dumps(about, allow_nan=False), "format": "pt"}
-    write_atomically(path, lambda temporary: save_file(plain, temporary, metadata=metadata))
+    network = density.network
+    about = {"model": network.spec.to_plain(), "about": dict(density.about)}
+    write_stored(path, KIND, about, network.state_dict())
 
 
 def read_density(path: Path) -> Density:
@@ -60,17 +46,13 @@ def read_density(path: Path) -> Density:
     Raises:
         UserError: missing, damaged, or of another program.
     """
-    about, tensors = _content(path)
-    fields = Fields(about, f"{path}: {KEY}")
-    if fields.integer("format") != FORMAT:
-        raise UserError(f"{path}: has the format {about['format']}, and this namexp reads {FORMAT}.")
-    fields.choice("kind", (KIND,))
+    _, fields, tensors = read_stored(path, (KIND,))
     spec = parse_glow(fields.raw("model"), fields.where("model"))
     with torch.device("meta"):
         network = Glow(spec)
     network = network.to_empty(device="cpu")
     load_weights(network, tensors, path)
-    return Density(network.float().eval(), path, fields.raw("about", {}))
+    return Density(network.float().eval(), path, fields.section("about").mapping)
 
 
 def load_weights(network: Glow, state: Mapping[str, Tensor], source: Path) -> None:
@@ -89,18 +71,3 @@ def load_weights(network: Glow, state: Mapping[str, Tensor], source: Path) -> No
             f"{found.get(name, 'missing')} for {own.get(name, 'none')}."
         )
     network.load_state_dict(dict(state))
-
-
-def _content(path: Path) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            about = json.loads(metadata[KEY]) if KEY in metadata else None
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file.") from None
-    except (SafetensorError, ValueError, RecursionError, OSError) as error:
-        raise UserError(f"{path}: not a safetensors file that can be read ({one_line(error)}).") from None
-    if not isinstance(about, Mapping):
-        raise UserError(f"{path}: was not written by namexp (its header does not say what the model is).")
-    return about, tensors

@@ -11,6 +11,17 @@ from namexp.errors import UserError, did_you_mean
 from namexp.schema.fields import as_integer, at_least, shown
 
 SPLITS = get_args(SplitName)
+# What cannot change the weights: the content of the clips counts, not where they are listed.
+NEUTRAL = (
+    "data.train_list",  # in data.dir, if it lies there; what they list counts
+    "data.validation_list",
+    "data.num_workers",
+    "data.cache_gb",
+    "data.expected_train_clips",
+    "data.expected_validation_clips",
+    "data.expected_test_files",
+    "data.accept_untested",
+)
 
 
 @dataclass

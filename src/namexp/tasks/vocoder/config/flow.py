@@ -11,7 +11,7 @@ from namexp.errors import UserError
 from namexp.schema.experiment import ExperimentConfig
 from namexp.schema.fields import Fields, as_integer, is_number, shown
 from namexp.schema.metric import Metric
-from namexp.tasks.vocoder.config.data import SpeechData
+from namexp.tasks.vocoder.config.data import NEUTRAL, SpeechData
 from namexp.tasks.vocoder.config.mel import Mels, parse_mels
 
 # What the architecture calls them.
@@ -128,17 +128,7 @@ class FlowConfig(ExperimentConfig):
     models: ClassVar[Mapping[str, type[Any]]] = dict.fromkeys(KINDS, FlowModel)
     metrics = (Metric("ll", better="higher", meaning="Log-likelihood, nats a sample"),)
     files = ("data.dir", "data.test_dir")
-    neutral = (
-        "data.train_list",
-        "data.validation_list",
-        "data.num_workers",
-        "data.cache_gb",
-        "data.expected_train_clips",
-        "data.expected_validation_clips",
-        "data.expected_test_files",
-        "data.accept_untested",
-        "loss.reference_ll",
-    )
+    neutral = (*NEUTRAL, "loss.reference_ll")
     options: ClassVar[Mapping[str, str]] = {"data": "speech, ljspeech or ljspeech_report", "loss": "flow"}
 
     def __post_init__(self) -> None:
@@ -161,8 +151,4 @@ class FlowConfig(ExperimentConfig):
             raise UserError(
                 f"data.mels (= {self.data.mels}): a flow learns from the mels of its clips; leave it out."
             )
-        if self.data.batch_size % self.trainer.world_size:
-            raise UserError(
-                f"data.batch_size (= {self.data.batch_size}) is that of all processes together and must be "
-                f"a multiple of trainer.devices x trainer.num_nodes (= {self.trainer.world_size})."
-            )
+        self.trainer.check_shares(self.data.batch_size)

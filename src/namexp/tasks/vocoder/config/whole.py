@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from namexp.errors import UserError
 from namexp.schema.experiment import ExperimentConfig
 from namexp.schema.metric import Metric
-from namexp.tasks.vocoder.config.data import SpeechData
+from namexp.tasks.vocoder.config.data import NEUTRAL, SpeechData
 from namexp.tasks.vocoder.config.loss import HifiganLoss
 from namexp.tasks.vocoder.config.model import HifiganModel
 from namexp.tasks.vocoder.config.trainer import VocoderTrainer
@@ -32,17 +32,7 @@ class VocoderConfig(ExperimentConfig):
         Metric("MRSTFT", scale="distance", meaning="Multi-resolution STFT distance"),
     )
     files = ("data.dir", "data.mels", "data.test_dir")
-    neutral = (
-        "data.train_list",  # in data.dir, if it lies there; what they list counts
-        "data.validation_list",
-        "data.num_workers",
-        "data.cache_gb",
-        "data.expected_train_clips",
-        "data.expected_validation_clips",
-        "data.expected_test_files",
-        "data.accept_untested",
-        "trainer.skip_oom",
-    )
+    neutral = (*NEUTRAL, "trainer.skip_oom")
     options: ClassVar[Mapping[str, str]] = {"data": "speech, ljspeech or ljspeech_report", "loss": "hifigan"}
 
     def __post_init__(self) -> None:
@@ -61,11 +51,7 @@ class VocoderConfig(ExperimentConfig):
                 "which a "
                 "mel spectrogram can be taken."
             )
-        if self.data.batch_size % self.trainer.world_size:
-            raise UserError(
-                f"data.batch_size (= {self.data.batch_size}) is that of all processes together and must be "
-                f"a multiple of trainer.devices x trainer.num_nodes (= {self.trainer.world_size})."
-            )
+        self.trainer.check_shares(self.data.batch_size)
         if self.trainer.precision == "16-mixed":
             raise UserError(
                 "trainer.precision (= 16-mixed) scales one loss, and a HiFi-GAN has several; use bf16-mixed "

@@ -31,8 +31,7 @@ def with_mels(utterances: Sequence[Utterance], directory: Path, mel: MelSpec) ->
                 f"{file}: is the mel of two clips, {other} and {utterance.name}; name them apart."
             )
         found.append(utterance._replace(mel=str(file)))
-    for _ in each(lambda utterance: _check(utterance, mel), found, "reading stored mels"):
-        pass
+    list(each(lambda utterance: _check(utterance, mel), found, "reading stored mels"))
     return found
 
 

@@ -16,8 +16,7 @@ from namexp.runs.files import read_json
 from namexp.tasks.vocoder.flows.likelihood import clip_likelihood, whole_length
 from namexp.tasks.vocoder.flows.voice import FlowVoice, load_flow
 from namexp.tasks.vocoder.layout import VocoderLayout
-
-SUFFIXES = (".wav", ".flac")
+from namexp.tasks.vocoder.sources import Options, checked, files_in
 
 
 def evaluate_clips(model: Path, paths: Sequence[Path], *, reference: str | None = None) -> dict[str, Any]:
@@ -33,10 +32,12 @@ def evaluate_clips(model: Path, paths: Sequence[Path], *, reference: str | None 
     """
     voice = load_flow(model)
     before = None if reference is None else _reference(reference)
-    clips = [(path, _clip(path, voice)) for path in _files(paths)]
+    files = files_in(paths)
+    for path in files:
+        _check(path, voice)
     found = [
-        {"name": path.stem, **clip_likelihood(voice.network, audio, voice.mels.input)._asdict()}
-        for path, audio in tqdm(clips, desc="evaluating", delay=1.0, leave=False)
+        {"name": path.stem, **clip_likelihood(voice.network, _clip(path), voice.mels.input)._asdict()}
+        for path in tqdm(files, desc="evaluating", delay=1.0, leave=False)
     ]
     mean = {n: math.fsum(clip[n] for clip in found) / len(found) for n in found[0] if n != "name"}
     result: dict[str, Any] = {"clips": found, "mean": mean, "ll": mean["ll"]}
@@ -44,10 +45,11 @@ def evaluate_clips(model: Path, paths: Sequence[Path], *, reference: str | None 
 
 
 def _reference(given: str) -> float:
-    try:
-        return float(given)
-    except ValueError:
-        pass
+    if not Path(given).is_dir():
+        try:
+            return float(given)
+        except ValueError:
+            raise UserError(f"--reference {given}: is neither a number nor a run directory.") from None
     summary = read_json(VocoderLayout(Path(given)).summary)
     try:
         return float(summary["submodels"][0]["ll"])
@@ -57,32 +59,16 @@ def _reference(given: str) -> float:
         ) from None
 
 
-def _files(paths: Sequence[Path]) -> list[Path]:
-    found: list[Path] = []
-    for path in paths:
-        if not path.is_dir():
-            found.append(path)
-            continue
-        inside = [p for p in sorted(path.rglob("*")) if p.suffix.lower() in SUFFIXES and p.is_file()]
-        if not inside:
-            raise UserError(f"{path}: holds no .wav to evaluate on.")
-        found += inside
-    return found
-
-
-def _clip(path: Path, voice: FlowVoice) -> torch.Tensor:
-    """(T,) samples as they are: a flow knows loudness."""
-    recording, spec = read_wav(path), voice.mels.input
-    if recording.sample_rate != spec.sample_rate:
+def _check(path: Path, voice: FlowVoice) -> None:
+    spec = voice.mels.input
+    samples = checked(path, spec, Options()).samples or 0
+    if whole_length(samples, voice.network) < spec.least_samples:
         raise UserError(
-            f"{path}: is recorded at {recording.sample_rate} Hz and the model works at {spec.sample_rate} "
-            "Hz; "
-            "convert the recording to the model's rate."
-        )
-    samples = torch.from_numpy(recording.samples)
-    if whole_length(samples.numel(), voice.network) < spec.least_samples:
-        raise UserError(
-            f"{path}: has {samples.numel()} samples, and too few are left of whole frames; at least "
+            f"{path}: has {samples} samples, and too few are left of whole frames; at least "
             f"{spec.least_samples + spec.hop_length} are needed."
         )
-    return samples
+
+
+def _clip(path: Path) -> torch.Tensor:
+    """(T,) samples as they are: a flow knows loudness."""
+    return torch.from_numpy(read_wav(path).samples)

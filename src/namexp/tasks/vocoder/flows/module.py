@@ -6,13 +6,11 @@ Letters: B batch, T samples, M mels, F frames.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from namexp.engine.module import Optimisation, TaskModule
-from namexp.errors import UserError
 from namexp.models.waveflow import WaveFlow, negative_log_likelihood, prior_part
 from namexp.tasks.vocoder.config.flow import FlowLoss
 from namexp.tasks.vocoder.config.mel import Mels
@@ -27,12 +25,10 @@ class Steps:
     Attributes:
         loss: of which noise, and from where gains count.
         mels: the first conditions.
-        last_checkpoint: what is good where a loss is not.
     """
 
     loss: FlowLoss
     mels: Mels
-    last_checkpoint: Path
 
 
 class FlowModule(TaskModule):
@@ -44,7 +40,6 @@ class FlowModule(TaskModule):
         """Put the network to work."""
         super().__init__(network, optimisation)
         self._steps = steps
-        self._last = torch.zeros(())
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One batch of segments."""
@@ -52,35 +47,13 @@ class FlowModule(TaskModule):
         sigma = self._steps.loss.sigma
         z, logdet = self.network(batch.audio[:, 0], batch.mel)
         loss = negative_log_likelihood(z, logdet, sigma=sigma)
-        self._last = loss.detach()
+        self.watch(loss)
         if self.row_is_due:
             prior = prior_part(z.detach(), sigma=sigma)
             told = {"loss": loss, "ll": -loss, "prior": -prior, "logdet": prior - loss.detach()}
             for name, value in told.items():
                 self.tell(f"train/{name}", value.detach())
-        if self.row_is_due or self.device.type == "cpu":  # elsewhere the device would be waited for
-            self._check_loss()
         return loss
-
-    def _check_loss(self) -> None:
-        """Stop where nothing can be learned any more.
-
-        Raises:
-            UserError: the loss is not finite; it names the last good checkpoint.
-        """
-        if bool(torch.isfinite(self._last)):
-            return
-        last = self._steps.last_checkpoint
-        good = f"the last good checkpoint is {last}" if last.exists() else "no epoch was finished before"
-        raise UserError(
-            f"batch {self.updates + 1}: the loss is not finite ({good}); lower optimizer.lr or "
-            "trainer.gradient_clip_norm."
-        )
-
-    def on_train_epoch_end(self) -> None:
-        """Go on with schedules; a checkpoint of what is not finite is never written."""
-        self._check_loss()
-        super().on_train_epoch_end()
 
     def validate(self, batch: Batch) -> Likelihood:
         """How likely one whole clip is."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from namexp.tasks.vocoder.flows.playing import in_pieces
 from namexp.tasks.vocoder.flows.voice import FlowVoice, load_flow
 from namexp.tasks.vocoder.sources import Options, Source, checked, collected, mel_blocks, written
+from namexp.tasks.vocoder.testset import list_test_set
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +30,10 @@ class Drawing(NamedTuple):
     seed: int
 
 
-def synthesize(model: Path, inputs: Sequence[Path], output: Path, options: Options, drawing: Drawing) -> None:
-    """Write ``generated-<name>.wav`` of every input; nothing before all of them have been checked.
+def synthesize(
+    model: Path, inputs: Sequence[Path], output: Path, options: Options, drawing: Drawing
+) -> Iterator[str]:
+    """Write ``generated-<name>.wav`` of every input, a line for each; nothing before all have been checked.
 
     Raises:
         UserError: a model or an input that cannot be used, in one line.
@@ -38,14 +41,25 @@ def synthesize(model: Path, inputs: Sequence[Path], output: Path, options: Optio
     voice = load_flow(model)  # before anybody is asked for thought
     paths = collected(inputs, output, options)
     log.info("%s: %s", model, in_words(voice))
+    yield from _all(voice, paths, output, options, drawing)
+
+
+def synthesize_test_set(model: Path, folder: Path, output: Path) -> None:
+    """What a finished training makes of its test set, which was checked before it began."""
+    for line in _all(load_flow(model), list_test_set(folder), output, Options(), Drawing(1.0, 0)):
+        log.info("%s", line)
+
+
+def _all(
+    voice: FlowVoice, paths: Sequence[Path], output: Path, options: Options, drawing: Drawing
+) -> Iterator[str]:
     spec = voice.mels.input
     sources = [checked(path, spec, options) for path in paths]
 
     def play(source: Source) -> Iterator[Tensor]:
         return _played(voice, source, options, drawing)
 
-    for line in written(sources, output, options, spec, play):
-        print(line)
+    return written(sources, output, options, spec, play)
 
 
 def _played(voice: FlowVoice, source: Source, options: Options, drawing: Drawing) -> Iterator[Tensor]:

@@ -11,21 +11,25 @@ import torch
 from namexp.audio.mel import log_mel
 from namexp.audio.wav import write_flac
 from namexp.engine.module import Optimisation
+from namexp.engine.stored import digest_of
 from namexp.engine.task import Opening, Scores, Shown, Task
 from namexp.engine.training import Row, Training
 from namexp.errors import UserError
 from namexp.models.waveflow import WaveFlow
 from namexp.ranks.place import ALONE, Place
+from namexp.runs.summaries import about_training
 from namexp.tasks.vocoder.config.flow import FlowConfig
 from namexp.tasks.vocoder.data.module import SpeechDataModule
-from namexp.tasks.vocoder.data.speech import Speech, load_speech
+from namexp.tasks.vocoder.data.speech import Speech
+from namexp.tasks.vocoder.flows.exporting import save_verified
 from namexp.tasks.vocoder.flows.likelihood import Likelihood, clip_likelihood
 from namexp.tasks.vocoder.flows.module import FlowModule, Steps
 from namexp.tasks.vocoder.flows.networks import build_network
 from namexp.tasks.vocoder.flows.playing import playable_samples, speed, synthesised
-from namexp.tasks.vocoder.flows.voice import FlowVoice, load_flow, read_flow, write_flow
+from namexp.tasks.vocoder.flows.synthesizing import synthesize_test_set
+from namexp.tasks.vocoder.flows.voice import FlowVoice, load_flow
 from namexp.tasks.vocoder.layout import MODEL, VocoderLayout
-from namexp.tasks.vocoder.sources import checked_test_set
+from namexp.tasks.vocoder.speaking import data_module, load, opening
 from namexp.tracking.tracker import Clip
 
 Flowing = Training[FlowConfig, Speech]
@@ -33,7 +37,6 @@ Flowing = Training[FlowConfig, Speech]
 TEMPERATURES = (0.6, 0.8, 1.0)
 SHOWN_SECONDS = 2.0
 TIMED_SECONDS = 0.05
-TOLERANCE = 1e-5
 
 
 class Flow(Task[FlowConfig, Speech]):
@@ -78,17 +81,8 @@ class Flow(Task[FlowConfig, Speech]):
         }
 
     def load(self, config: FlowConfig) -> Speech:
-        """The clips, and the test set."""
-        data = config.data
-        speech = load_speech(data, config.model.mels.input)
-        if data.test_dir is not None:
-            checked_test_set(
-                Path(data.test_dir),
-                config.model.mels.input,
-                expected=data.expected_test_files,
-                accept_untested=data.accept_untested,
-            )
-        return speech
+        """The clips, and the test set, which must be there before anything is learned."""
+        return load(config)
 
     def network(self, config: FlowConfig, material: Speech) -> WaveFlow:
         """What the model group describes."""
@@ -98,9 +92,7 @@ class Flow(Task[FlowConfig, Speech]):
     def start_from(self, path: str, network: Any, material: Speech) -> str:
         """Weights of a run or of a checkpoint, strictly."""
         del material
-        run = VocoderLayout(Path(path))
-        found = next((p for p in (run.best_checkpoint, run.last_checkpoint) if p.exists()), Path(path))
-        voice = load_flow(found)
+        voice = load_flow(VocoderLayout(Path(path)).best_or_last() or Path(path))
         if voice.network.spec != network.spec or voice.network.played:
             raise UserError(
                 f"init_from (= {path}): is another flow than model says, or one that can only play; give a "
@@ -108,44 +100,26 @@ class Flow(Task[FlowConfig, Speech]):
                 "a checkpoint of the same model."
             )
         network.load_state_dict(voice.network.state_dict())
-        return _digest(network)
+        return digest_of(network.state_dict())
 
     def opening(self, config: FlowConfig, material: Speech) -> Opening:
         """The flow and how much there is to learn from."""
-        spec, mel = config.model.flow, config.model.mels.input
-        embedded = "no data.dir is given: training on the embedded set (synthesised, speech-like)"
-        return Opening(
-            [
-                *([embedded] if material.embedded else []),
-                f"{config.model.kind}: {spec.n_flow} flows over {spec.n_height} rows; "
-                f"{spec.num_parameters_training:,} parameters learn, {spec.num_parameters:,} synthesise",
-                f"{mel.n_mels} mels to {mel.top:g} Hz, frames of {mel.hop_length} samples at "
-                f"{mel.sample_rate} Hz",
-                f"{len(material.train)} clips of {material.seconds(material.train) / 60:.1f} min to train "
-                "on, "
-                f"{len(material.validation)} of {material.seconds(material.validation) / 60:.1f} min to "
-                "validate",
-            ]
+        spec = config.model.flow
+        model = (
+            f"{config.model.kind}: {spec.n_flow} flows over {spec.n_height} rows; "
+            f"{spec.num_parameters_training:,} parameters learn, {spec.num_parameters:,} synthesise"
         )
+        return Opening(opening(config, material, model))
 
     def module(self, training: Flowing) -> FlowModule:
         """Steps of segments."""
         config = training.config
-        steps = Steps(config.loss, config.model.mels, training.layout.last_checkpoint)
+        steps = Steps(config.loss, config.model.mels)
         return FlowModule(_network(training), Optimisation.of(config), steps)
 
     def data(self, training: Flowing, place: Place) -> SpeechDataModule:
         """Segments of the clips."""
-        config = training.config
-        return SpeechDataModule(
-            training.material,
-            config.data,
-            loss_mel=config.model.mels.loss,
-            seed=config.seed,
-            rank=place.rank,
-            world_size=place.world_size,
-            num_batches=config.trainer.limit_train_batches,
-        )
+        return data_module(training, place)
 
     def score(self, training: Flowing) -> Scores:
         """Every validation clip, by the best weights."""
@@ -166,23 +140,12 @@ class Flow(Task[FlowConfig, Speech]):
 
     def export(self, training: Flowing, summary: Mapping[str, Any]) -> None:
         """``model.safetensors``, read back and compared."""
-        layout, network = VocoderLayout(training.layout.root), _network(training)
-        if not all(bool(torch.isfinite(p).all()) for p in network.parameters()):
-            raise UserError(f"{layout.root}: the flow has diverged: its weights are not finite.")
-        entry = summary["submodels"][0]
-        about = {key: summary[key] for key in ("training_id", "seed", "epochs")} | {"ll": entry["ll"]}
-        voice = FlowVoice(network, training.config.model.mels, training.config.model.kind, layout.root, about)
-        write_flow(layout.model, voice)
-        mel = torch.randn(network.spec.n_mels, 4, generator=torch.Generator().manual_seed(0)) - 5.0
-        samples = playable_samples(network, 4)
-        played = [
-            synthesised(one, mel, samples, temperature=0.6, seed=0)
-            for one in (network, read_flow(layout.model).network)
-        ]
-        error = float((played[0] - played[1]).abs().max())
-        if not error <= TOLERANCE:
-            layout.model.unlink()
-            raise UserError(f"{layout.model}: plays something else than the network (by {error:g}).")
+        layout, model = VocoderLayout(training.layout.root), training.config.model
+        about = about_training(summary)
+        voice = FlowVoice(_network(training), model.mels, model.kind, layout.root, about)
+        save_verified(layout.model, voice)
+        if training.config.data.test_dir is not None:
+            synthesize_test_set(layout.model, Path(training.config.data.test_dir), layout.test)
 
     def show(self, training: Flowing, scores: Scores, summary: Mapping[str, Any]) -> Shown:
         """The worst and the median clip at three temperatures."""
@@ -194,16 +157,6 @@ class Flow(Task[FlowConfig, Speech]):
 def _network(training: Flowing) -> WaveFlow:
     assert isinstance(training.network, WaveFlow)
     return training.network
-
-
-def _digest(network: WaveFlow) -> str:
-    import hashlib
-
-    digest = hashlib.sha256()
-    for name, value in sorted(network.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 Scored = list[tuple[str, Likelihood]]

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
-from namexp.atomic import write_atomically
 from namexp.engine.checkpoint import load_checkpoint, load_network_state
-from namexp.errors import UserError, one_line
+from namexp.engine.stored import read_stored, write_stored
+from namexp.errors import UserError
 from namexp.models.waveflow import WaveFlow
-from namexp.schema.fields import Fields
 from namexp.schema.group import parse_group
 from namexp.tasks.vocoder.config.flow import KINDS, FlowModel, parse_flow, plain_flow
 from namexp.tasks.vocoder.config.mel import Mels, parse_mels
 from namexp.tasks.vocoder.layout import VocoderLayout
-
-FORMAT = 1
-KEY = "namexp"
 
 
 @dataclass(frozen=True)
@@ -59,7 +51,7 @@ def load_flow(path: Path) -> FlowVoice:
     """
     if path.is_dir():
         run = VocoderLayout(path)
-        found = next((p for p in (run.model, run.best_checkpoint, run.last_checkpoint) if p.exists()), None)
+        found = run.model if run.model.exists() else run.best_or_last()
         if found is None:
             raise UserError(f"{path}: holds no model.safetensors and no checkpoints/best.ckpt.")
         return load_flow(found)
@@ -91,17 +83,13 @@ def flow_of_checkpoint(path: Path) -> FlowVoice:
 def write_flow(path: Path, voice: FlowVoice) -> None:
     """Write it as played, whole or not at all; the names of the tensors are the official ones."""
     about = {
-        "format": FORMAT,
-        "kind": voice.kind,
         "sample_rate": voice.sample_rate,
         "mel": voice.mels.to_plain(),
         "flow": plain_flow(voice.network.spec),
         "about": dict(voice.about),
     }
     network = voice.network if voice.network.played else voice.network.as_played()
-    plain = {name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()}
-    metadata = {KEY: json.dumps(about, allow_nan=False), "format": "pt"}
-    write_atomically(path, lambda temporary: save_file(plain, temporary, metadata=metadata))
+    write_stored(path, voice.kind, about, network.state_dict())
 
 
 def read_flow(path: Path) -> FlowVoice:
@@ -110,11 +98,7 @@ def read_flow(path: Path) -> FlowVoice:
     Raises:
         UserError: damaged, or of another program.
     """
-    about, tensors = _content(path)
-    fields = Fields(about, f"{path}: {KEY}")
-    if fields.integer("format") != FORMAT:
-        raise UserError(f"{path}: has the format {about['format']}, and this namexp reads {FORMAT}.")
-    kind = fields.choice("kind", KINDS)
+    kind, fields, tensors = read_stored(path, KINDS)
     mels = parse_mels(fields.raw("mel"), fields.integer("sample_rate", minimum=1), fields.where("mel"))
     spec = parse_flow(fields.raw("flow"), KINDS[kind], mels, fields.where("flow"))
     with torch.device("meta"):
@@ -126,16 +110,3 @@ def read_flow(path: Path) -> FlowVoice:
         raise UserError(f"{path}: its tensors do not fit what its header says: {', '.join(names[:3])}.")
     network.load_state_dict(tensors, assign=True)
     return FlowVoice(network.float().eval(), mels, kind, path, fields.section("about").mapping)
-
-
-def _content(path: Path) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            about = json.loads(metadata[KEY]) if KEY in metadata else None
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    except (SafetensorError, ValueError, RecursionError, OSError) as error:
-        raise UserError(f"{path}: not a safetensors file that can be read ({one_line(error)}).") from None
-    if not isinstance(about, Mapping):
-        raise UserError(f"{path}: was not written by namexp (its header does not say what the model is).")
-    return about, tensors

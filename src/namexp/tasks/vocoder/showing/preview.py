@@ -16,6 +16,7 @@ from torch import Tensor
 
 from namexp.audio.mel import log_mel
 from namexp.audio.wav import write_flac
+from namexp.engine.callbacks.counting import is_nth_validation
 from namexp.schema.callbacks import CallbacksConfig
 from namexp.tasks.vocoder.config.mel import Mels
 from namexp.tasks.vocoder.data.module import SpeechDataModule
@@ -47,6 +48,7 @@ class Preview(pl.Callback):
         self,
         layout: VocoderLayout,
         tracker: Tracker,
+        data: SpeechDataModule,
         mels: Mels,
         wanted: CallbacksConfig,
         *,
@@ -59,29 +61,27 @@ class Preview(pl.Callback):
         Args:
             layout: where files go.
             tracker: who else is told.
+            data: whose validation clips are played.
             mels: the second is drawn.
             wanted: whether files of sound and pictures are.
             seed: of the clips that are drawn.
             seconds: of each clip, from its beginning.
             every_n_validations: how often.
         """
-        self._layout, self._tracker, self._mels, self._wanted = layout, tracker, mels, wanted
+        self._layout, self._tracker, self._data = layout, tracker, data
+        self._mels, self._wanted = mels, wanted
         self._seed, self._seconds, self._every = seed, seconds, every_n_validations
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Play, if this validation is one that is heard."""
-        if trainer.sanity_checking or not trainer.is_global_zero:
-            return
-        number = (trainer.current_epoch + 1) // (trainer.check_val_every_n_epoch or 1)
-        if number % self._every:
+        if not is_nth_validation(trainer, self._every):
             return
         assert isinstance(pl_module, VocoderModule)
-        data = trainer.datamodule  # type: ignore[attr-defined]
-        assert isinstance(data, SpeechDataModule)
-        for heard, key in self._played(pl_module, data, trainer.current_epoch):
+        for heard, key in self._played(pl_module, trainer.current_epoch):
             self._show(heard, key, trainer.current_epoch + 1, pl_module.updates)
 
-    def _played(self, module: VocoderModule, data: SpeechDataModule, epoch: int) -> list[tuple[Heard, str]]:
+    def _played(self, module: VocoderModule, epoch: int) -> list[tuple[Heard, str]]:
+        data = self._data
         names = data.validation_names
         chosen = list(range(min(FIXED, len(names))))
         drawn = int(np.random.default_rng([self._seed, epoch]).integers(len(names)))

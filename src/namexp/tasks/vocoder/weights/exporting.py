@@ -11,14 +11,16 @@ from typing import Any
 import torch
 
 from namexp.engine.checkpoint import load_checkpoint
+from namexp.engine.stored import refuse_diverged
 from namexp.errors import UserError
 from namexp.models.hifigan import Generator
 from namexp.models.hifigan.states import load_weights
 from namexp.models.hifigan.synthesizer import Synthesizer
-from namexp.runs.files import finite, read_json
+from namexp.runs.files import read_json
+from namexp.runs.summaries import about_training
 from namexp.schema.resuming import stored_config
 from namexp.tasks.vocoder.layout import VocoderLayout
-from namexp.tasks.vocoder.weights.loading import best_or_last, load_voice
+from namexp.tasks.vocoder.weights.loading import load_voice
 from namexp.tasks.vocoder.weights.official import GENERATOR, official_config, write_official
 from namexp.tasks.vocoder.weights.onnx import write_onnx
 from namexp.tasks.vocoder.weights.single import read_voice, write_voice
@@ -37,7 +39,7 @@ def save_verified(path: Path, voice: Voice) -> None:
     Raises:
         UserError: weights that are not finite, or it plays something else.
     """
-    refuse_diverged(voice)
+    refuse_diverged(voice.generator, voice.source)
     write_voice(path, voice)
     mel = torch.randn(1, voice.mels.input.n_mels, PROBE_FRAMES, generator=torch.Generator().manual_seed(0))
     played = [Synthesizer(v.generator).whole(mel) for v in (voice, read_voice(path))]
@@ -45,36 +47,6 @@ def save_verified(path: Path, voice: Voice) -> None:
     if not error <= TOLERANCE:
         path.unlink()
         raise UserError(f"{path}: plays something else than the network (by {error:g}); it was removed.")
-
-
-def refuse_diverged(voice: Voice) -> None:
-    """Weights that are not finite play nothing.
-
-    Raises:
-        UserError: they are not.
-    """
-    if not all(bool(torch.isfinite(p).all()) for p in voice.generator.parameters()):
-        raise UserError(
-            f"{voice.source}: the generator has diverged: its weights are not finite; lower optimizer.lr and "
-            "train again."
-        )
-
-
-def about_training(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """What a file says of its training, from the run's summary."""
-    summary = finite(summary)
-    entry = summary["submodels"][0]
-    return {
-        "trainer": "namexp",
-        "training_id": summary["training_id"],
-        "seed": summary["seed"],
-        "epochs": summary["epochs"],
-        "best_epoch": entry["best_epoch"],
-        "mel_error": entry["mel_error"],
-        "MRSTFT": entry["MRSTFT"],
-        "versions": summary["versions"],
-        "data": {"sha256": summary["audio_sha256"]},
-    }
 
 
 def export(source: Path, output: Path | None, *, format: str | None, discriminators: bool) -> list[Path]:
@@ -97,7 +69,7 @@ def export(source: Path, output: Path | None, *, format: str | None, discriminat
     run = VocoderLayout(source)
     if output is None and not (source.is_dir() and run.config.exists()):
         raise UserError(f"{source}: is no run directory; name the file by -o FILE.")
-    checkpoint = best_or_last(run) if source.is_dir() else None
+    checkpoint = run.best_or_last() if source.is_dir() else None
     voice = load_voice(checkpoint or source)
     if discriminators and not voice.discriminators:
         raise UserError(f"{voice.source}: has no discriminators to keep; export a run or a checkpoint.")

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from namexp.engine.checkpoint import load_checkpoint
+from namexp.engine.stored import digest_of
 from namexp.errors import UserError
 from namexp.models.hifigan.states import load_weights
 from namexp.tasks.vocoder.config.mel import differences
 from namexp.tasks.vocoder.config.model import HifiganModel
 from namexp.tasks.vocoder.layout import VocoderLayout
 from namexp.tasks.vocoder.networks import VocoderNetwork
-from namexp.tasks.vocoder.weights.loading import best_or_last, load_voice
+from namexp.tasks.vocoder.weights.loading import load_voice
 from namexp.tasks.vocoder.weights.voice import Voice
 
 log = logging.getLogger(__name__)
@@ -57,12 +56,12 @@ def start_from(path: Path, network: VocoderNetwork) -> str:
             "loss.discriminator_warmup_steps batches",
             path,
         )
-    return _digest(voice)
+    return digest_of({**voice.generator.state_dict(), **voice.discriminators})
 
 
 def _voice(path: Path) -> Voice:
     """Of a run the checkpoint rather than the file of the generator."""
-    found = best_or_last(VocoderLayout(path)) if path.is_dir() else None
+    found = VocoderLayout(path).best_or_last() if path.is_dir() else None
     return load_voice(found or path)
 
 
@@ -94,12 +93,3 @@ def _normed(path: Path) -> dict[str, Tensor]:
         return {}
     state = torch.load(path, map_location="cpu", weights_only=True)["generator"]
     return dict(state)
-
-
-def _digest(voice: Voice) -> str:
-    digest = hashlib.sha256()
-    tensors: Mapping[str, Tensor] = {**voice.generator.state_dict(), **voice.discriminators}
-    for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(tensors[name].detach().contiguous().cpu().numpy().tobytes())
-    return digest.hexdigest()

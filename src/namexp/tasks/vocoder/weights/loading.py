@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from namexp.engine.checkpoint import load_checkpoint
+from namexp.engine.stored import refuse_diverged
 from namexp.errors import UserError
 from namexp.models.hifigan import Generator
 from namexp.models.hifigan.states import load_weights
@@ -38,8 +39,7 @@ def load_voice(path: Path, config: Path | None = None) -> Voice:
         UserError: it is none of them, damaged, or its mel is another than the config's.
     """
     voice = _opened(path, config)
-    if not all(bool(torch.isfinite(p).all()) for p in voice.generator.parameters()):
-        raise UserError(f"{voice.source}: its weights are not all finite; the training has diverged.")
+    refuse_diverged(voice.generator, voice.source)
     if config is not None:
         _check_mel(voice, config)
     return voice
@@ -63,18 +63,13 @@ def _of_directory(path: Path, config: Path | None) -> Voice:
     run = VocoderLayout(path)
     if run.model.exists():
         return read_voice(run.model)
-    found = best_or_last(run)
+    found = run.best_or_last()
     if found is not None:
         return voice_of_checkpoint(found)
     official = newest_generator(path)
     if official is not None:
         return read_official(official, config)
     raise UserError(f"{path}: holds no model.safetensors, no checkpoints/best.ckpt and no g_ file.")
-
-
-def best_or_last(run: VocoderLayout) -> Path | None:
-    """The checkpoint whose weights count: the last one where none was the best."""
-    return next((path for path in (run.best_checkpoint, run.last_checkpoint) if path.exists()), None)
 
 
 def voice_of_checkpoint(path: Path) -> Voice:

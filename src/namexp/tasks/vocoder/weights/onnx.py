@@ -9,6 +9,8 @@ import contextlib
 import io
 import logging
 import warnings
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +77,11 @@ def write_onnx(path: Path, voice: Voice) -> float:
 
 
 def _installed() -> tuple[Any, Any]:
-    try:
-        import onnx
-        import onnxruntime
-        import onnxscript  # noqa: F401 - torch's exporter needs it
-    except ImportError as error:
-        raise UserError(f"--format onnx needs {error.name}: pip install 'namexp[onnx]'.") from None
-    return onnx, onnxruntime
+    names = ("onnx", "onnxruntime", "onnxscript")  # the last is what torch's exporter needs
+    missing = [name for name in names if find_spec(name) is None]
+    if missing:
+        raise UserError(f"--format onnx needs {', '.join(missing)}: pip install 'namexp[onnx]'.")
+    return import_module("onnx"), import_module("onnxruntime")
 
 
 @contextlib.contextmanager
