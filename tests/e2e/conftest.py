@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import importlib
+import logging
 import os
 import shutil
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from hydra.core.global_hydra import GlobalHydra
 
 from namexp.audio.wav import write_wav
+from namexp.engine.execution import Execution
+from namexp.sweeps.record import SweepRecord
 
 RATE = 16000
 
@@ -45,6 +53,53 @@ def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         )  # fmt: skip
 
     return run
+
+
+@pytest.fixture
+def called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The same in this process, which has imported everything: for tests of what a command does.
+
+    What a process would forget is forgotten: Hydra's and logging's state, warnings that are no errors.
+    """
+
+    def run(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        words = [f"namexp.{name}", *map(str, arguments)]
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("OMP_NUM_THREADS", "1")  # of processes that it starts
+        monkeypatch.setattr(sys, "argv", words)
+        torch.set_num_threads(1)
+        module = importlib.import_module(f"namexp.{name}")
+        if name == "train":
+            monkeypatch.setattr(module, "EXECUTION", Execution(module.EXECUTION.tasks))
+        capsys.readouterr()
+        with _own_logging(), warnings.catch_warnings():
+            warnings.simplefilter("default")
+            try:
+                status = module.main()
+            except SystemExit as end:
+                status = end.code
+            finally:
+                GlobalHydra.instance().clear()
+                SweepRecord.started = None
+        out, err = capsys.readouterr()
+        return subprocess.CompletedProcess(words, status, out, err)
+
+    return run
+
+
+@contextmanager
+def _own_logging() -> Iterator[None]:
+    before, level = logging.root.handlers[:], logging.root.level
+    logging.root.handlers[:] = []
+    try:
+        yield
+    finally:
+        for handler in logging.root.handlers:
+            handler.close()
+        logging.root.handlers[:] = before
+        logging.root.setLevel(level)
 
 
 def wait_until(begun: Callable[[], bool], process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:

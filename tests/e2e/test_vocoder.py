@@ -37,6 +37,13 @@ from tests.e2e.states import equal, stored
 
 pytestmark = pytest.mark.e2e
 
+
+@pytest.fixture
+def command(called: Callable[..., subprocess.CompletedProcess[str]]) -> Run:
+    """In this process: another one would import everything anew."""
+    return called
+
+
 RATE = 22050
 PARTS = ("loss_mel", "loss_gen_mpd", "loss_gen_msd", "loss_fm_mpd", "loss_fm_msd", "loss_disc_mpd")
 SETTINGS = [
@@ -505,7 +512,7 @@ def test_inputs_that_cannot_be_played_are_refused_before_anything_is_written(
     good = write_clip(tmp_path / "good.wav", clip(6000))
     for name, expected in _bad_inputs(tmp_path).items():
         with pytest.raises(UserError) as error:
-            synthesize(run, [good, tmp_path / name], tmp_path / "out", Options())
+            list(synthesize(run, [good, tmp_path / name], tmp_path / "out", Options()))
         assert expected in str(error.value), name
         assert len(str(error.value).splitlines()) == 1, name
         assert not (tmp_path / "out").exists(), name
