@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
 from namexp.door import guarded
+from namexp.runs.files import write_json
+from namexp.tasks.doors import add_averaging
 
 
 def _arguments() -> argparse.Namespace:
@@ -26,25 +29,40 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "paths", type=Path, nargs="+", metavar="PATH", help="recordings, or directories of clips"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
+    parser.add_argument(
+        "--json", nargs="?", const="-", metavar="FILE", help="write the figures to FILE, or print them"
+    )
     amps = parser.add_argument_group("models of amps")
     amps.add_argument("--slim", type=float, metavar="V", help="only the size that plays at V")
     amps.add_argument("--delay", type=int, metavar="N", help="samples the target lags behind the input")
     vocoders = parser.add_argument_group("vocoders")
     vocoders.add_argument(
-        "--config", type=Path, metavar="FILE", help="config.json of an official g_ file (default: beside it)"
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="config.json of an official g_ or waveflow_ file (default: beside it)",
     )
     flows = parser.add_argument_group("flows")
     flows.add_argument("--reference", metavar="VALUE|RUN", help="what ll_gain counts from")
+    flows.add_argument(
+        "--latents", type=Path, metavar="DIR", help="write the noise of every clip to DIR/<name>.npy"
+    )
+    add_averaging(flows)
     return parser.parse_args()
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     from namexp.tasks.known import doors_at
 
-    doors = doors_at(arguments.model)
+    doors = doors_at(arguments.model, arguments.config)
     doors.refuse_others(arguments, arguments.model)
-    print("\n".join(doors.evaluate(arguments)))
+    evaluated = doors.evaluate(arguments)
+    if arguments.json == "-":
+        print(json.dumps(evaluated.content, indent=2))
+        return
+    if arguments.json is not None:
+        write_json(Path(arguments.json), evaluated.content)
+    print("\n".join(evaluated.lines))
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from namexp.door import guarded
+from namexp.tasks.doors import add_averaging
 
 
 def _arguments() -> argparse.Namespace:
@@ -41,11 +42,15 @@ def _arguments() -> argparse.Namespace:
     vocoders.add_argument(
         "--format",
         choices=("safetensors", "official", "onnx"),
-        help="official: g_ and do_ files and config.json of the official code (default: as FILE ends)",
+        help="official: the files of the official codes (default: as FILE ends)",
+    )
+    vocoders.add_argument(
+        "--config", type=Path, metavar="FILE", help="config.json of an official RUN (default: beside it)"
     )
     vocoders.add_argument(
         "--discriminators", action="store_true", help="keep them in model.safetensors, to train on from it"
     )
+    add_averaging(parser.add_argument_group("flows"))
     return parser.parse_args()
 
 
@@ -53,7 +58,7 @@ def _export(arguments: argparse.Namespace) -> None:
     from namexp.tasks.known import doors_at
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # notices, on stderr
-    doors = doors_at(arguments.run)
+    doors = doors_at(arguments.run, arguments.config)
     doors.refuse_others(arguments, arguments.run)
     for path in doors.export(arguments):
         print(path)

@@ -29,7 +29,7 @@ def _arguments() -> argparse.Namespace:
     )
     what.add_argument("--model", metavar="NAME", help="instead: an option of model=, such as hifigan_v1")
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="config.json of an official g_ file (default: beside it)"
+        "--config", type=Path, metavar="FILE", help="config.json of an official g_ or waveflow_ file"
     )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     return parser.parse_args()
@@ -39,7 +39,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
     from namexp.tasks.known import doors_at, doors_of, named_model
 
     if arguments.model is None:
-        doors = doors_at(arguments.file)
+        doors = doors_at(arguments.file, arguments.config)
         doors.refuse_others(arguments, arguments.file)
         return _told(doors.inspect(arguments), arguments)
     config = named_model(arguments.model, conf_dir())

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from namexp.conf_dir import conf_dir
 from namexp.door import guarded
+from namexp.tasks.doors import add_averaging
 
 MEL_SCALES = ("natural", "log10", "db", "linear", "normalized")
 
@@ -20,7 +21,7 @@ def _arguments() -> argparse.Namespace:
         usage="%(prog)s [options] MODEL IN [IN ...] OUT_DIR\n       %(prog)s --benchmark NAME [options]",
         description="Write generated-<name>.wav for every recording and every mel spectrogram (.npy), or "
         "everything in a directory: whole frames, 16-bit. MODEL is a run, a checkpoint, a model.safetensors, "
-        "or an official g_ file with its config.json beside it.",
+        "or an official g_ or waveflow_ file with its config.json beside it.",
     )
     parser.add_argument("model", type=Path, nargs="?", metavar="MODEL")
     parser.add_argument("inputs", type=Path, nargs="*", metavar="IN")
@@ -38,11 +39,19 @@ def _arguments() -> argparse.Namespace:
         "--chunk-seconds", type=float, metavar="S", help="held at a time (default: 10); changes no output"
     )
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="config.json of an official g_ file (default: beside it)"
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="config.json of an official g_ or waveflow_ file (default: beside it)",
     )
     flows = parser.add_argument_group("flows")
-    flows.add_argument("--temperature", type=float, metavar="T", help="of the noise (default: 1)")
+    flows.add_argument(
+        "--temperature", metavar="T", help="of the noise (default: 1); of 0.6,0.8,1 each has a directory"
+    )
     flows.add_argument("--seed", type=int, metavar="S", help="of the noise (default: 0)")
+    flows.add_argument("--latent", type=Path, metavar="FILE", help=".npy of the noise itself, of one input")
+    flows.add_argument("--trim", choices=("official",), help="end two hops earlier, as the official codes do")
+    add_averaging(flows)
     test = parser.add_argument_group("test sets")
     test.add_argument("--test", action="store_true", help="IN is one directory, a test set")
     test.add_argument("--expected-files", type=int, default=3, metavar="N", help="that it has (default: 3)")
@@ -55,7 +64,8 @@ def _arguments() -> argparse.Namespace:
     times.add_argument("--rounds", type=int, default=7, metavar="N", help="the best counts (default: 7)")
     times.add_argument("--threads", type=int, default=1, metavar="T", help="of the CPU (default: 1)")
     times.add_argument("--json", action="store_true", help="print the figures as JSON")
-    arguments = parser.parse_args()
+    words = ["--trim=official" if word == "trim=official" else word for word in sys.argv[1:]]
+    arguments = parser.parse_args(words)
     if arguments.benchmark is None and len(arguments.inputs) < 2:
         parser.error("MODEL, at least one IN and OUT_DIR are needed")
     for name in ("seconds", "rounds", "threads"):
@@ -71,7 +81,7 @@ def _synthesize(arguments: argparse.Namespace) -> None:
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # notices, on stderr
     if arguments.benchmark is None:
-        doors = doors_at(arguments.model)
+        doors = doors_at(arguments.model, arguments.config)
         doors.refuse_others(arguments, arguments.model)
         for line in doors.synthesize(arguments):
             print(line)

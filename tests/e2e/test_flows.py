@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +19,28 @@ from namexp.audio.mel_scale import MelSpec
 from namexp.conf_dir import conf_dir
 from namexp.engine.checkpoint import load_checkpoint
 from namexp.errors import UserError
-from namexp.models.waveflow import negative_log_likelihood
+from namexp.models.waveflow import WaveFlow, negative_log_likelihood
 from namexp.runs.files import read_json
+from namexp.runs.layout import RunLayout
 from namexp.runs.metrics import read_metrics
 from namexp.schema.composition import composed
+from namexp.schema.initial import Averaging, Initial
 from namexp.tasks.known import parse_experiment
-from namexp.tasks.vocoder.flows.voice import load_flow
+from namexp.tasks.vocoder.flows.exporting import export
+from namexp.tasks.vocoder.flows.loading import load_flow, start_from
+from namexp.tasks.vocoder.flows.synthesizing import Drawing, synthesize
+from namexp.tasks.vocoder.sources import Options
 from tests.e2e.states import equal, stored
 from tests.e2e.test_vocoder import Run, clip, write_clip
 
 pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def command(called: Callable[..., subprocess.CompletedProcess[str]]) -> Run:
+    """In this process: another one would import everything anew."""
+    return called
+
 
 CENTERED = MelSpec(centered=True)
 SETTINGS = [
@@ -35,6 +48,8 @@ SETTINGS = [
     "model.size_flow_embed=4", "data.segment_size=2048", "data.batch_size=4", "callbacks=quiet",
     "trainer.max_epochs=2", "trainer.limit_train_batches=3", "trainer.log_every_n_steps=1",
 ]  # fmt: skip
+
+KEPT = ["callbacks.checkpoint_every_n_steps=1", "callbacks.keep_checkpoints=4"]
 
 
 def train(command: Run, *arguments: object) -> None:
@@ -46,7 +61,7 @@ def train(command: Run, *arguments: object) -> None:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("flow")
     finished = subprocess.run(
-        [sys.executable, "-m", "namexp.train", *SETTINGS, "callbacks=default", "hydra.run.dir=run"],
+        [sys.executable, "-m", "namexp.train", *SETTINGS, "callbacks=default", *KEPT, "hydra.run.dir=run"],
         cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert finished.returncode == 0, finished.stderr
@@ -168,3 +183,90 @@ def test_a_run_goes_on_from_another(command: Run, tmp_path: Path, run: Path) -> 
     best = load_checkpoint(run / "checkpoints" / "best.ckpt")["state_dict"]
     for name, value in stored(tmp_path / "next")["state_dict"].items():
         torch.testing.assert_close(value, best[name], rtol=0, atol=1e-6)
+
+
+def test_weights_that_were_kept_are_averaged_everywhere(command: Run, tmp_path: Path, run: Path) -> None:
+    kept = [run / "checkpoints" / f"step_{n}.ckpt" for n in (3, 4, 5, 6)]
+    assert RunLayout(run).step_checkpoints() == kept
+    states = [load_checkpoint(path)["state_dict"] for path in kept[-2:]]
+    write_clip(tmp_path / "a.wav", clip(5120))
+    export(run, tmp_path / "mean.safetensors", averaging=Averaging(2))
+    learned = load_flow(run, averaging=Averaging(2)).network.state_dict()
+    for name, value in learned.items():
+        mean = (states[0][f"network.{name}"].double() + states[1][f"network.{name}"].double()) / 2
+        torch.testing.assert_close(value.double(), mean)
+    found = [
+        json.loads(command("evaluate", model, "a.wav", *more, "--json").stdout)["ll"]
+        for model, more in ((run, ["--average", 2]), ("mean.safetensors", []), (run, []))
+    ]
+    assert found[0] == pytest.approx(found[1], abs=1e-5)
+    assert abs(found[0] - found[2]) > 1e-6
+    refused = command("evaluate", run, "a.wav", "--average", 5)
+    assert refused.returncode == 1
+    assert "holds 4 checkpoints/step_<n>.ckpt" in refused.stderr
+    network = WaveFlow(load_flow(kept[0]).network.spec)
+    start_from(Initial(str(run), Averaging(2)), network)
+    assert all(torch.equal(value, learned[name]) for name, value in network.state_dict().items())
+
+
+def test_a_clip_becomes_noise_and_the_noise_the_clip(command: Run, tmp_path: Path, run: Path) -> None:
+    write_clip(tmp_path / "a.wav", clip(5120))
+    told = command("evaluate", run, "a.wav", "--latents", "z")
+    assert told.returncode == 0, told.stderr
+    z = np.load(tmp_path / "z" / "a.npy")
+    assert z.shape == (8, 640)
+    assert z.dtype == np.float32
+    played = command(
+        "synthesize", run, "a.wav", "out", "--float", "--latent", "z/a.npy", "--temperature", "1,0"
+    )
+    assert played.returncode == 0, played.stderr
+    whole, still = (soundfile.read(tmp_path / "out" / t / "generated-a.wav")[0] for t in "10")
+    np.testing.assert_allclose(whole, soundfile.read(tmp_path / "a.wav")[0], atol=2e-5)
+    assert not np.allclose(whole, still, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("latent", "message"),
+    [
+        (np.zeros((16, 640), np.float32), "has the shape (16, 640) and must have (8, columns)"),
+        (np.zeros((8, 600), np.float32), "has 600 columns, and at least 640 are needed"),
+        (np.full((8, 640), np.inf, np.float32), "not finite"),
+        (np.zeros((8, 640), np.int64), "must hold one array of floats"),
+    ],
+)
+def test_noise_that_does_not_fit_is_refused(
+    tmp_path: Path, run: Path, latent: np.ndarray, message: str
+) -> None:
+    np.save(tmp_path / "z.npy", latent)
+    write_clip(tmp_path / "a.wav", clip(5120))
+    drawing = Drawing(latent=tmp_path / "z.npy")
+    with pytest.raises(UserError) as error:
+        list(synthesize(load_flow(run), [tmp_path / "a.wav"], tmp_path / "out", Options(), drawing))
+    assert message in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["init_average=3"], "init_average (= 3) says how init_from=PATH is read"),
+        (["init_from=a", "init_epsilon=0.1"], "init_epsilon (= 0.1) weighs what init_average averages"),
+        (["init_from=a", "init_average=3", "init_epsilon=2"], "init_epsilon (= 2) must be above 0"),
+        (["init_from=a", "init_average=0"], "init_average (= 0) must be at least 1"),
+        (["callbacks.keep_checkpoints=0"], "callbacks.keep_checkpoints (= 0) must be at least 1"),
+        (["model=wavenet", "trainer.recompute=true"], "trainer.recompute (= True) has no meaning for amps"),
+        (["model=hifigan_tiny", "init_from=a", "init_partial=true"], "init_partial (= True) has no meaning"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(settings: list[str], message: str) -> None:
+    model = [] if settings[0].startswith("model=") else ["model=nanoflow_tiny"]
+    with pytest.raises(UserError) as error:
+        parse_experiment(composed([*model, *settings], conf_dir()))
+    assert message in str(error.value)
+
+
+def test_the_recipe_of_the_other_repository() -> None:
+    config = parse_experiment(composed(["experiment=waveflow_official"], conf_dir()))
+    assert (config.model.flow.coupling, config.optimizer.lr) == ("keep_first", 0.0002)
+    assert config.scheduler.options == {"step_size": 3000000, "gamma": 0.5}
+    assert config.model.flow.num_parameters == 5_925_074

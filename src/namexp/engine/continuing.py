@@ -16,6 +16,7 @@ from namexp.runs.identity import difference, relevant
 from namexp.runs.layout import RunLayout
 from namexp.runs.states import is_done
 from namexp.schema.experiment import ExperimentConfig, named_files
+from namexp.schema.initial import SETTINGS as INITIAL
 from namexp.schema.resuming import allowed, stored_config
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,8 @@ def is_as_asked(run: RunLayout, resolved: Mapping[str, Any], cls: type[Experimen
         return False
     stored = stored_config(run.config)
     place = difference(_past(stored, cls), _past(resolved, cls)) or difference(
-        {"init_from": stored.get("init_from")}, {"init_from": resolved.get("init_from")}
+        {name: stored.get(name) or None for name in INITIAL},
+        {name: resolved.get(name) or None for name in INITIAL},
     )
     if place is not None:
         raise UserError(

@@ -138,8 +138,8 @@ def _prepare(
     progress = continued_progress(config, material, layout, task.products)
     network = task.network(config, material)
     initial_sha256 = progress.initial_sha256 if progress else None
-    if config.init_from is not None and progress is None:
-        initial_sha256 = task.start_from(config.init_from, network, material)
+    if config.initial is not None and progress is None:
+        initial_sha256 = task.start_from(config.initial, network, material)
     identity = training_id(resolved, material.sha256, initial_sha256, by=config.identifying())
     return Training(
         config=config,

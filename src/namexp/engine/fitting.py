@@ -15,7 +15,7 @@ import torch
 from pytorch_lightning.loggers import Logger
 
 from namexp.atomic import write_atomically
-from namexp.engine.callbacks.checkpoints import Checkpoints
+from namexp.engine.callbacks.checkpoints import Checkpoints, StepCheckpoints
 from namexp.engine.callbacks.counting import Counting
 from namexp.engine.callbacks.progress import TrainingProgress
 from namexp.engine.callbacks.signals import TermIsInterrupt, TermIsLeftTo
@@ -186,6 +186,10 @@ def _callbacks(training: Training[Any, Any]) -> list[pl.Callback]:
     ]  # fmt: skip
     if config.trainer.max_steps is not None:
         callbacks.append(StopAfterSteps(config.trainer.max_steps))
+    every = config.callbacks.checkpoint_every_n_steps
+    if every is not None:
+        keep = config.callbacks.keep_checkpoints
+        callbacks.append(StepCheckpoints(training.layout, every=every, keep=keep))
     if "SUBMITIT_EXECUTOR" in os.environ:
         callbacks.append(TermIsLeftTo())
     elif config.trainer.world_size > 1:

@@ -22,6 +22,7 @@ from namexp.engine.module import TaskModule
 from namexp.engine.training import C, M, Row, Training
 from namexp.errors import UserError
 from namexp.ranks.place import Place
+from namexp.schema.initial import Initial
 from namexp.tracking.tracker import Clip
 
 
@@ -109,8 +110,8 @@ class Task(ABC, Generic[C, M]):
     def network(self, config: C, material: M) -> nn.Module:
         """What learns, with its first weights, which follow from the seed."""
 
-    def start_from(self, path: str, network: nn.Module, material: M) -> str:
-        """Put the weights of ``init_from`` into the network.
+    def start_from(self, initial: Initial, network: nn.Module, material: M) -> str:
+        """Put the weights that ``initial`` tells of into the network.
 
         Returns:
             The sha256 of what was taken, for the training's identity.
@@ -120,7 +121,7 @@ class Task(ABC, Generic[C, M]):
         """
         del network, material
         raise UserError(
-            f"init_from (= {path}): the task {self.name} cannot start from weights; leave it out."
+            f"init_from (= {initial.path}): the task {self.name} cannot start from weights; leave it out."
         )
 
     def opening(self, config: C, material: M) -> Opening:

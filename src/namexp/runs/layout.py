@@ -86,6 +86,15 @@ class RunLayout:
         """State with the best val_loss; of several rows: the best mean."""
         return self.checkpoints / "best.ckpt"
 
+    def step_checkpoint(self, updates: int) -> Path:
+        """Weights after so many batches."""
+        return self.checkpoints / f"step_{updates}.ckpt"
+
+    def step_checkpoints(self) -> list[Path]:
+        """Those that there are, the oldest first."""
+        found = (path for path in self.checkpoints.glob("step_*.ckpt") if path.stem[5:].isdecimal())
+        return sorted(found, key=lambda path: int(path.stem[5:]))
+
     def matching(self, patterns: Iterable[str]) -> list[Path]:
         """The files whose paths in the directory match, pattern by pattern."""
         return [path for pattern in patterns for path in sorted(self.root.glob(pattern))]
@@ -104,5 +113,7 @@ class RunLayout:
         Args:
             files: patterns of what a task leaves and makes besides checkpoints and metrics.
         """
-        for path in [*self.trainer_checkpoints(), *self.matching(files), self.metrics]:
+        for path in [
+            *self.trainer_checkpoints(), *self.step_checkpoints(), *self.matching(files), self.metrics
+        ]:  # fmt: skip
             path.unlink(missing_ok=True)

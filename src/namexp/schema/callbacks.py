@@ -14,6 +14,7 @@ class CallbacksConfig:
     """What happens beside the training.
 
     ``stop_at``: the headline metric that is good enough; ``stop_at_esr`` is its older name, for amps.
+    ``checkpoint_every_n_steps``: weights that are kept on the way, the newest ``keep_checkpoints`` of them.
     """
 
     progress: bool
@@ -23,6 +24,8 @@ class CallbacksConfig:
     audio: bool = True
     report: bool = True
     stop_at: Any = None
+    checkpoint_every_n_steps: Any = None
+    keep_checkpoints: Any = 20
 
     def __post_init__(self) -> None:
         """Ranges."""
@@ -41,5 +44,10 @@ class CallbacksConfig:
                 f"callbacks.stop_at (= {self.stop_at:g}) and callbacks.stop_at_esr (= {self.stop_at_esr:g}) "
                 "are both given; keep one of them."
             )
+        if self.checkpoint_every_n_steps is not None:
+            self.checkpoint_every_n_steps = as_integer(
+                self.checkpoint_every_n_steps, "callbacks.checkpoint_every_n_steps", minimum=1
+            )
+        self.keep_checkpoints = as_integer(self.keep_checkpoints, "callbacks.keep_checkpoints", minimum=1)
         if self.patience is not None:
             self.patience = as_integer(self.patience, "callbacks.patience", minimum=1)

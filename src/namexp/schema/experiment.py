@@ -17,6 +17,8 @@ from namexp.schema.callbacks import CallbacksConfig
 from namexp.schema.fields import Fields, as_integer, shown
 from namexp.schema.group import parse_group, reason
 from namexp.schema.identifying import JOINED, NEUTRAL, Identifying
+from namexp.schema.initial import SETTINGS as INITIAL
+from namexp.schema.initial import Initial, parse_initial
 from namexp.schema.logger import LoggerConfig
 from namexp.schema.metric import VAL_LOSS, Metric
 from namexp.schema.optimisation import OptimizerConfig, SchedulerConfig
@@ -40,6 +42,7 @@ class ExperimentConfig(ABC):
         joined: settings of this task that joined later, with the value that stands for what was before them:
             as long as they have it they do not count for the identity, which so stays what it was.
         options: what to choose for a group of this task, for people: ``{"data": "normalized or raw"}``.
+        abilities: what only some tasks can do: settings that are refused of the others.
     """
 
     seed: int
@@ -50,6 +53,9 @@ class ExperimentConfig(ABC):
     callbacks: CallbacksConfig
     logger: LoggerConfig
     init_from: Any = None
+    init_average: Any = None
+    init_epsilon: Any = None
+    init_partial: Any = False
 
     learns: ClassVar[str]
     models: ClassVar[Mapping[str, type[Any]]]
@@ -58,13 +64,12 @@ class ExperimentConfig(ABC):
     neutral: ClassVar[tuple[str, ...]] = ()
     joined: ClassVar[Mapping[str, Any]] = {}
     options: ClassVar[Mapping[str, str]] = {}
+    abilities: ClassVar[frozenset[str]] = frozenset()
 
     def __post_init__(self) -> None:
         """What holds for every task; a task's own checks follow."""
-        if self.init_from is not None and not isinstance(self.init_from, str):
-            raise UserError(
-                f"init_from (= {shown(self.init_from)}) must be the path of a run, a checkpoint or a model."
-            )
+        self.initial: Initial | None = parse_initial({name: getattr(self, name) for name in INITIAL})
+        self._check_abilities()
         as_integer(self.seed, "seed", minimum=0)
         if self.seed > MAX_SEED:
             raise UserError(f"seed (= {self.seed}) must be at most {MAX_SEED}.")
@@ -91,6 +96,20 @@ class ExperimentConfig(ABC):
     def headline(self) -> Metric:
         """The metric by which runs are ranked."""
         return self.metrics[0]
+
+    def _check_abilities(self) -> None:
+        """Refuse what this task cannot do."""
+        asked = {
+            "init_average": self.init_average,
+            "init_partial": self.init_partial,
+            "trainer.recompute": self.trainer.recompute,
+        }
+        for name, value in asked.items():
+            if value not in (None, False) and name not in self.abilities:
+                raise UserError(
+                    f"{name} (= {shown(value)}) has no meaning for {self.learns}, which have no such thing; "
+                    "leave it out."
+                )
 
     def _check_plateau(self) -> None:
         """See that a plateau can be looked for in what the scheduler watches, if it does, and which way."""
@@ -137,13 +156,13 @@ def check_config(plain: Mapping[str, Any], cls: type[C]) -> C:
     """
     fields = Fields(plain, "")
     seed = fields.integer("seed", minimum=0)
-    init_from = fields.raw("init_from", None)
+    initial = {name: fields.raw(name, None) for name in INITIAL}
     fields.raw("resume", None)  # says where to run, not what
     kind = fields.section("model").choice("kind", cls.models)
     model = parse_group("model", fields.raw("model"), cls.models[kind])
     groups = {name: parse_group(name, fields.raw(name), group) for name, group in cls.groups().items()}
     fields.finish()
-    return cls(seed=seed, model=model, init_from=init_from, **groups)
+    return cls(seed=seed, model=model, **initial, **groups)
 
 
 def suggestion(key: str, cfg: DictConfig) -> str:

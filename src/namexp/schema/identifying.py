@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from namexp.schema.initial import SETTINGS as INITIAL
+
 # Of the groups that every task has: what cannot change the weights.
 NEUTRAL = (
     "logger",
@@ -12,12 +14,14 @@ NEUTRAL = (
     "callbacks.plots",
     "callbacks.audio",
     "callbacks.report",
+    "callbacks.checkpoint_every_n_steps",
+    "callbacks.keep_checkpoints",
     "trainer.log_every_n_steps",
     "trainer.cuda_graph",
-    "init_from",  # the weights' content counts, not the file's name
+    *INITIAL,  # the weights' content counts, not the file's name
 )
 # Of the same: what joined later, and what it is where it changes nothing.
-JOINED: Mapping[str, Any] = {"callbacks.stop_at": None}
+JOINED: Mapping[str, Any] = {"callbacks.stop_at": None, "trainer.recompute": False}
 
 
 class Identifying(NamedTuple):

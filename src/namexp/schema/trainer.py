@@ -11,7 +11,10 @@ from namexp.schema.fields import as_integer, is_number, shown
 
 @dataclass
 class TrainerConfig:
-    """Where and how long. ``devices`` on each of ``num_nodes`` machines share every batch."""
+    """Where and how long. ``devices`` on each of ``num_nodes`` machines share every batch.
+
+    ``recompute``: what a backward pass needs is computed again instead of kept, where a task can.
+    """
 
     accelerator: str
     max_epochs: int
@@ -26,6 +29,7 @@ class TrainerConfig:
     devices: int = 1
     num_nodes: int = 1
     cuda_graph: bool = True
+    recompute: bool = False
 
     @property
     def graphs(self) -> bool:

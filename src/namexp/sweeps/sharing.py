@@ -79,7 +79,11 @@ def adopt(source: RunLayout, run: RunLayout, *, leaves: Sequence[str], products:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
     # the trainer's last state comes last: with it the training counts as done
-    checkpoints = [*source.trainer_checkpoints(), *(path for path in left if path.suffix == ".ckpt")]
+    checkpoints = [
+        *source.trainer_checkpoints(),
+        *source.step_checkpoints(),
+        *(path for path in left if path.suffix == ".ckpt"),
+    ]
     for path in reversed(checkpoints):
         _link(path, run.root / path.relative_to(source.root))
     return Path(os.path.relpath(source.root.resolve(), run.root.resolve())).as_posix()

@@ -26,8 +26,8 @@ class Doors(ABC):
     own_options: ClassVar[frozenset[str]]
 
     @abstractmethod
-    def evaluate(self, arguments: Namespace) -> Iterable[str]:
-        """The figures, also written where ``--json`` says; lines."""
+    def evaluate(self, arguments: Namespace) -> Evaluated:
+        """How good a model is."""
 
     @abstractmethod
     def export(self, arguments: Namespace) -> Iterable[Path]:
@@ -76,6 +76,18 @@ class Doors(ABC):
                 raise UserError(f"{option} has no meaning for {model}, which is {self.models}; leave it out.")
 
 
+class Evaluated(NamedTuple):
+    """How good a model is.
+
+    Attributes:
+        content: the figures: plain values.
+        lines: the same for people.
+    """
+
+    content: Mapping[str, Any]
+    lines: Sequence[str]
+
+
 class Inspected(NamedTuple):
     """What is in a file.
 
@@ -114,11 +126,26 @@ def in_columns(head: str, entries: Sequence[Mapping[str, Any]], digits: int) -> 
     ]
 
 
+def add_averaging(group: Any) -> None:
+    """The options of a command by which the newest checkpoints of a directory are averaged."""
+    group.add_argument(
+        "--average",
+        type=int,
+        metavar="N",
+        help="the mean of the newest N checkpoints there",
+    )
+    group.add_argument(
+        "--epsilon", type=float, metavar="E", help="its polyak weights E (1 - E)^i instead of equal ones"
+    )
+    group.add_argument("--normalize", action="store_true", help="divide these by their sum")
+
+
 # Options that not every task's models have, by their attribute.
 OPTIONS = frozenset(
     {
         *("slim", "delay", "container_max_values", "metadata"),
         *("format", "discriminators", "config"),
-        *("temperature", "seed", "reference"),
+        *("average", "epsilon", "normalize"),
+        *("temperature", "seed", "latent", "trim", "reference", "latents"),
     }
 )

@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from namexp.errors import UserError
+from namexp.runs.files import read_json
 from namexp.runs.layout import RunLayout
 from namexp.schema.composition import composed, explain
 from namexp.schema.experiment import ExperimentConfig, check_config, plain_config
@@ -114,7 +115,9 @@ DENSITY = Known(_density_config, _density, _density_doors)
 VOCODER = Known(_vocoder_config, _vocoder, _vocoder_doors)
 FLOW = Known(_flow_config, _flow, _flow_doors)
 
-OFFICIAL = re.compile(r"(g|do)_\d+|generator_v\d")  # names of the official vocoder code's checkpoints
+# names of the official codes' checkpoints
+OFFICIAL = re.compile(r"(g|do)_\d+|generator_v\d")
+OFFICIAL_FLOW = re.compile(r"waveflow_\d+")
 
 KINDS: dict[str, Known] = {
     "wavenet": CAPTURE,
@@ -181,9 +184,14 @@ def _fits(chosen: Mapping[str, Any], cls: type[Any] | None) -> bool:
 # --- finished models --------------------------------------------------------------------------------
 
 
-def doors_at(path: Path) -> Doors:
-    """The commands' part for the model, or the run, at ``path``; for one of an amp where nothing is said."""
-    return _known_at(path).doors()
+def doors_at(path: Path, config: Path | None = None) -> Doors:
+    """The commands' part for the model, or the run, at ``path``; for one of an amp where nothing is said.
+
+    Args:
+        path: of it.
+        config: an official code's configuration, where it is named.
+    """
+    return _known_at(path, config).doors()
 
 
 def doors_of(config: ExperimentConfig) -> Doors:
@@ -203,12 +211,15 @@ def named_model(option: str, conf: str) -> ExperimentConfig:
         raise explain(error, [f"model={option}"], conf) from None
 
 
-def _known_at(path: Path) -> Known:
+def _known_at(path: Path, given: Path | None) -> Known:
     if path.is_dir():
         config = RunLayout(path).config
         if config.exists():
             return KINDS.get(_kind(stored_config(config)), CAPTURE)
-        return VOCODER if any(OFFICIAL.fullmatch(found.name) for found in path.iterdir()) else CAPTURE
+        names = [found.name for found in path.iterdir()]
+        if any(map(OFFICIAL_FLOW.fullmatch, names)):
+            return FLOW
+        return VOCODER if any(map(OFFICIAL.fullmatch, names)) else CAPTURE
     if not path.exists():
         raise UserError(f"{path}: no such file; give a run directory, a checkpoint or a model.")
     suffix = path.suffix.lower()
@@ -216,15 +227,33 @@ def _known_at(path: Path) -> Known:
         from namexp.engine.stored import kind_of
 
         return KINDS.get(kind_of(path), VOCODER)
-    if OFFICIAL.fullmatch(path.name) or (
-        suffix in ("", ".pth", ".pt") and path.with_name("config.json").is_file()
-    ):
-        return VOCODER
+    if suffix in ("", ".pth", ".pt"):
+        if holds_official_flow(path, given):
+            return FLOW
+        beside = given or path.with_name("config.json")
+        return VOCODER if OFFICIAL.fullmatch(path.name) or beside.is_file() else CAPTURE
     if suffix == ".ckpt":
         from namexp.engine.checkpoint import load_checkpoint
 
         return KINDS.get(_kind(load_checkpoint(path)["namexp"]), CAPTURE)
     return CAPTURE
+
+
+def holds_official_flow(path: Path, config: Path | Mapping[str, Any] | None = None) -> bool:
+    """Whether an official file is a flow's: its name tells, or else its configuration.
+
+    Args:
+        path: of the file.
+        config: the configuration, or the file of it; None: ``config.json`` beside it.
+    """
+    if OFFICIAL_FLOW.fullmatch(path.name):
+        return True
+    if not isinstance(config, Mapping):
+        beside = config or path.with_name("config.json")
+        if OFFICIAL.fullmatch(path.name) or not beside.is_file():
+            return False
+        config = read_json(beside)
+    return "waveflow_config" in config or "coupling_type" in config
 
 
 def _kind(config: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from torch import Tensor
 from namexp.architectures.waveflow import FlowSpec
 from namexp.errors import UserError
 from namexp.models.waveflow import Noise, WaveFlow, negative_log_likelihood, prior_part
+from namexp.models.waveflow.memory import training_memory
 from namexp.models.waveflow.picture import permuted, shifted, squeeze, unsqueeze
 from tests.unit.models.waveflow_specs import ALL, NANOFLOW, WAVEFLOW, drawn, lively, pair, stretch
 
@@ -203,3 +204,38 @@ def test_a_stream_holds_no_more_the_longer_it_is() -> None:
         held.append(sum(line.end - line.begin for line in lines))
     assert held[-1] == held[5]
     assert 12 * 1024 - given <= (WAVEFLOW.inverse_reach_columns + 32) * 8 + 256
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_recomputed_gradients_are_the_same(name: str) -> None:
+    model = lively(ALL[name])
+    audio, mel = (x.float() for x in pair(ALL[name], 64))
+    gradients = []
+    for recompute in (False, True):
+        model.recompute = recompute
+        model.zero_grad()
+        negative_log_likelihood(*model(audio, mel)).backward()
+        gradients.append({n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None})
+    assert gradients[0].keys() == gradients[1].keys()
+    for key, value in gradients[0].items():
+        torch.testing.assert_close(gradients[1][key], value, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_memory_of_a_step_is_known_before(name: str) -> None:
+    spec, samples = ALL[name], 1536
+    expected = training_memory(spec, batch_size=3, num_samples=samples)
+    model, kept = WaveFlow(spec), {}
+    own = {p.untyped_storage()._cdata for p in model.parameters()}
+
+    def keep(x: torch.Tensor) -> torch.Tensor:
+        kept[x.untyped_storage()._cdata] = x
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
+        loss = negative_log_likelihood(*model(torch.zeros(3, samples), torch.zeros(3, spec.n_mels, 6)))
+    del loss
+    counted = sum(x.untyped_storage().nbytes() for key, x in kept.items() if key not in own)
+    assert expected.kept == pytest.approx(counted, rel=0.01)
+    assert expected.states == 16 * sum(p.numel() for p in model.parameters())
+    assert expected.recomputed < expected.kept

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Checkpoint
 
 from namexp.atomic import write_atomically
+from namexp.engine.module import TaskModule
 from namexp.runs.layout import RunLayout
 
 
@@ -102,6 +104,35 @@ class Checkpoints(Checkpoint):
         self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
         self.finished_epochs = state_dict["finished_epochs"]
         self._seconds_before = state_dict["seconds"]
+
+
+class StepCheckpoints(pl.Callback):
+    """``checkpoints/step_<n>.ckpt`` every so many batches: weights alone, to be averaged or listened to."""
+
+    def __init__(self, run: RunLayout, *, every: int, keep: int) -> None:
+        """Save to ``run``; of more than ``keep`` the oldest goes."""
+        self._run, self._every, self._keep = run, every, keep
+        self._saved = 0
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save if it is time; a batch that was left out is none."""
+        del outputs, batch, batch_idx
+        assert isinstance(pl_module, TaskModule)
+        updates = pl_module.updates
+        if updates % self._every or updates == self._saved or not trainer.is_global_zero:
+            return
+        self._saved = updates
+        content = {
+            "namexp": pl_module.description,
+            "updates": updates,
+            "epoch": trainer.current_epoch,
+            "state_dict": pl_module.state_dict(),
+        }
+        write_atomically(self._run.step_checkpoint(updates), lambda path: torch.save(content, path))
+        for old in self._run.step_checkpoints()[: -self._keep]:
+            old.unlink()
 
 
 def _finish_epoch(loop: dict[str, Any]) -> None:

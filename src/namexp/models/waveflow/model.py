@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from namexp.architectures.waveflow import FlowSpec, check_samples
 from namexp.errors import UserError
@@ -61,6 +62,7 @@ class WaveFlow(nn.Module):
     def __init__(self, spec: FlowSpec, *, played: bool = False) -> None:
         super().__init__()
         self.spec, self.played = spec, played
+        self.recompute = False  # in a backward pass, every flow from its input, instead of keeping all of it
         norm: Norm = "none" if played else "weight"
         # the order of construction is that of the official random numbers and optimiser states
         if spec.kind == "nanoflow":
@@ -146,13 +148,21 @@ class WaveFlow(nn.Module):
         for i, part in enumerate(self.parts()):
             if spec.coupling == "all_rows":
                 x = permuted(x, spec.permutation_of(i))
-            x, log_s, t = self._transformed(x, conditioners[i], part)
+            x, log_s, t = self._learning(x, conditioners[i], part)
             if spec.coupling == "keep_first":
                 x = permuted(x, spec.permutation_of(i))
             log_ss.append(log_s)
             ts.append(t)
         logdet = torch.stack([log_s.sum() for log_s in log_ss]).sum()
         return Details(x.contiguous(), logdet, tuple(log_ss), tuple(ts))
+
+    def _learning(self, x: Tensor, c: Tensor, part: Part) -> tuple[Tensor, Tensor, Tensor]:
+        if not (self.recompute and torch.is_grad_enabled()):
+            return self._transformed(x, c, part)
+        found: tuple[Tensor, Tensor, Tensor] = checkpoint(
+            self._transformed, x, c, part, use_reentrant=False, preserve_rng_state=False
+        )
+        return found
 
     def _transformed(self, x: Tensor, c: Tensor, part: Part) -> tuple[Tensor, Tensor, Tensor]:
         """A flow by itself, without its permutation."""

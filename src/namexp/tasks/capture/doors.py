@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from namexp.errors import UserError
-from namexp.tasks.doors import Doors, Inspected
+from namexp.tasks.doors import Doors, Evaluated, Inspected
 
 
 class CaptureDoors(Doors):
@@ -19,9 +19,8 @@ class CaptureDoors(Doors):
 
     instead = ", it plays a recording: python -m namexp.render MODEL IN OUT."
 
-    def evaluate(self, arguments: Namespace) -> list[str]:
+    def evaluate(self, arguments: Namespace) -> Evaluated:
         """Every size's metrics on a pair of recordings."""
-        from namexp.runs.files import write_json
         from namexp.tasks.capture.evaluating import evaluate_files
 
         if len(arguments.paths) != 2:
@@ -32,13 +31,12 @@ class CaptureDoors(Doors):
         submodels = evaluate_files(
             arguments.model, *arguments.paths, slim=arguments.slim, delay=arguments.delay or 0
         )
-        if arguments.json is not None:
-            write_json(arguments.json, {"submodels": submodels})
         names = [key for key in submodels[0] if key != "index"]
-        return [
+        lines = [
             "submodel  " + "  ".join(name.rjust(10) for name in names),
             *(f"{e['index']:8d}  " + "  ".join(f"{e[name]:10.6f}" for name in names) for e in submodels),
         ]
+        return Evaluated({"submodels": submodels}, lines)
 
     def export(self, arguments: Namespace) -> list[Path]:
         """A verified ``.nam``."""

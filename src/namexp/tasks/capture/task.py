@@ -16,6 +16,7 @@ from namexp.engine.task import Opening, Scores, Shown, Task
 from namexp.engine.training import Row, Training
 from namexp.models.network import Network
 from namexp.ranks.place import Place
+from namexp.schema.initial import Initial
 from namexp.tasks.capture.config.whole import CaptureConfig
 from namexp.tasks.capture.data.excerpt import Excerpt, choose_excerpt
 from namexp.tasks.capture.data.module import CaptureDataModule
@@ -73,11 +74,11 @@ class Capture(Task[CaptureConfig, Recordings]):
         del material
         return build_network(config.plan, seed=config.seed)
 
-    def start_from(self, path: str, network: Any, material: Recordings) -> str:
+    def start_from(self, initial: Initial, network: Any, material: Recordings) -> str:
         """Weights of a ``.nam``, a checkpoint or a run, brought to the level of these recordings."""
-        initial = load_initial(path, network)
-        start_from(network, initial, material.target_scale)
-        return initial.sha256
+        weights = load_initial(initial.path, network)
+        start_from(network, weights, material.target_scale)
+        return weights.sha256
 
     def opening(self, config: CaptureConfig, material: Recordings) -> Opening:
         """The network and how much there is to learn from."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from namexp.architectures.glow import GlowSpec
-from namexp.tasks.doors import Doors, Inspected, in_columns
+from namexp.tasks.doors import Doors, Evaluated, Inspected, in_columns
 
 
 class DensityDoors(Doors):
@@ -19,16 +19,14 @@ class DensityDoors(Doors):
 
     instead = "; its samples are pictures of its run."
 
-    def evaluate(self, arguments: Namespace) -> list[str]:
+    def evaluate(self, arguments: Namespace) -> Evaluated:
         """Bits per dimension of every set of images, and of all."""
-        from namexp.runs.files import write_json
         from namexp.tasks.density.evaluating import evaluate_images
 
         found = evaluate_images(arguments.model, arguments.paths)
-        if arguments.json is not None:
-            write_json(arguments.json, found)
         images = sum(own["images"] for own in found["sets"])
-        return in_columns("set", [*found["sets"], {"name": "mean", "images": images, **found["mean"]}], 5)
+        rows = [*found["sets"], {"name": "mean", "images": images, **found["mean"]}]
+        return Evaluated(found, in_columns("set", rows, 5))
 
     def export(self, arguments: Namespace) -> list[Path]:
         """``model.safetensors``."""

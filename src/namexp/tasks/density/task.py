@@ -12,6 +12,7 @@ from namexp.engine.training import Row, Training
 from namexp.models.glow import Glow
 from namexp.ranks.place import ALONE, Place
 from namexp.runs.summaries import about_training
+from namexp.schema.initial import Initial
 from namexp.tasks.density.config.whole import DensityConfig
 from namexp.tasks.density.data.module import ImageDataModule
 from namexp.tasks.density.data.pictures import Pictures, load_pictures
@@ -58,10 +59,10 @@ class Density(Task[DensityConfig, Pictures]):
         del material
         return build_network(config.model.spec, seed=config.seed)
 
-    def start_from(self, path: str, network: Any, material: Pictures) -> str:
+    def start_from(self, initial: Initial, network: Any, material: Pictures) -> str:
         """Weights of a run, a checkpoint or a ``model.safetensors``."""
         del material
-        return start_from(Path(path), network)
+        return start_from(Path(initial.path), network)
 
     def opening(self, config: DensityConfig, material: Pictures) -> Opening:
         """The network and how much there is to learn from."""

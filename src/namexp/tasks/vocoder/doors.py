@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from namexp.tasks.doors import Doors, Inspected, in_columns
+from namexp.tasks.doors import Doors, Evaluated, Inspected, in_columns
 
 
 class VocoderDoors(Doors):
@@ -16,22 +16,24 @@ class VocoderDoors(Doors):
     models = "a vocoder"
     own_options = frozenset({"format", "discriminators", "config"})
 
-    def evaluate(self, arguments: Namespace) -> list[str]:
+    def evaluate(self, arguments: Namespace) -> Evaluated:
         """Every clip's mel error and MRSTFT, and their means."""
-        from namexp.runs.files import write_json
         from namexp.tasks.vocoder.evaluating import evaluate_clips
 
         found = evaluate_clips(arguments.model, arguments.paths, config=arguments.config)
-        if arguments.json is not None:
-            write_json(arguments.json, found)
-        return in_columns("clip", [*found["clips"], {"name": "mean", **found["mean"]}], 6)
+        rows = [*found["clips"], {"name": "mean", **found["mean"]}]
+        return Evaluated(found, in_columns("clip", rows, 6))
 
     def export(self, arguments: Namespace) -> list[Path]:
         """``model.safetensors``, the official pair, or ONNX."""
         from namexp.tasks.vocoder.weights.exporting import export
 
         model, *others = export(
-            arguments.run, arguments.output, format=arguments.format, discriminators=arguments.discriminators
+            arguments.run,
+            arguments.output,
+            format=arguments.format,
+            discriminators=arguments.discriminators,
+            config=arguments.config,
         )
         return [*others, model]
 

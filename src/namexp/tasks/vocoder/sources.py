@@ -170,8 +170,12 @@ def _written_here(path: Path, output: Path) -> bool:
     return path.name.startswith(begin) and output.resolve() in path.resolve().parents
 
 
-def refuse_same_names(paths: Iterable[Path]) -> None:
+def refuse_same_names(paths: Iterable[Path], written: str = GENERATED) -> None:
     """Two files of one name would be written to one.
+
+    Args:
+        paths: of the files.
+        written: the name of what is written, for a file's own.
 
     Raises:
         UserError: there are two.
@@ -180,7 +184,7 @@ def refuse_same_names(paths: Iterable[Path]) -> None:
     for path in paths:
         if path.stem in names:
             raise UserError(
-                f"{path}: would be written to {GENERATED.format(path.stem)}, as {names[path.stem]} is; give "
+                f"{path}: would be written to {written.format(path.stem)}, as {names[path.stem]} is; give "
                 "them other names, or one after the other."
             )
         names[path.stem] = path

@@ -14,6 +14,7 @@ from namexp.engine.training import Row, Training
 from namexp.models.hifigan import Generator
 from namexp.ranks.place import ALONE, Place
 from namexp.runs.summaries import about_training
+from namexp.schema.initial import Initial
 from namexp.tasks.vocoder.config.model import HifiganModel
 from namexp.tasks.vocoder.config.whole import VocoderConfig
 from namexp.tasks.vocoder.data.module import SpeechDataModule
@@ -74,10 +75,10 @@ class Vocoder(Task[VocoderConfig, Speech]):
         del material
         return build_network(config.model, seed=config.seed)
 
-    def start_from(self, path: str, network: Any, material: Speech) -> str:
+    def start_from(self, initial: Initial, network: Any, material: Speech) -> str:
         """Weights of a run, a checkpoint, a ``model.safetensors`` or an official ``g_`` file."""
         del material
-        return start_from(Path(path), network)
+        return start_from(Path(initial.path), network)
 
     def opening(self, config: VocoderConfig, material: Speech) -> Opening:
         """The networks and how much there is to learn from."""

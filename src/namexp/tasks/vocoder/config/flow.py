@@ -129,6 +129,7 @@ class FlowConfig(ExperimentConfig):
     metrics = (Metric("ll", better="higher", meaning="Log-likelihood, nats a sample"),)
     files = ("data.dir", "data.test_dir")
     neutral = (*NEUTRAL, "loss.reference_ll")
+    abilities = frozenset({"init_average", "init_partial", "trainer.recompute"})
     options: ClassVar[Mapping[str, str]] = {"data": "speech, ljspeech or ljspeech_report", "loss": "flow"}
 
     def __post_init__(self) -> None:

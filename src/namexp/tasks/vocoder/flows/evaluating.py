@@ -13,32 +13,39 @@ from tqdm import tqdm
 from namexp.audio.wav import read_wav
 from namexp.errors import UserError
 from namexp.runs.files import read_json
-from namexp.tasks.vocoder.flows.likelihood import clip_likelihood, whole_length
-from namexp.tasks.vocoder.flows.voice import FlowVoice, load_flow
+from namexp.tasks.vocoder.flows.latents import write_latent
+from namexp.tasks.vocoder.flows.likelihood import clip_latent, whole_length
+from namexp.tasks.vocoder.flows.voice import FlowVoice
 from namexp.tasks.vocoder.layout import VocoderLayout
-from namexp.tasks.vocoder.sources import Options, checked, files_in
+from namexp.tasks.vocoder.sources import Options, checked, files_in, refuse_same_names
 
 
-def evaluate_clips(model: Path, paths: Sequence[Path], *, reference: str | None = None) -> dict[str, Any]:
+def evaluate_clips(
+    voice: FlowVoice, paths: Sequence[Path], *, reference: str | None = None, latents: Path | None = None
+) -> dict[str, Any]:
     """The log-likelihood of every clip, in nats a sample, in float32, one clip at a time; and the mean.
 
     Args:
-        model: whatever ``load_flow`` opens.
+        voice: the flow.
         paths: clips, or directories of them.
         reference: what ``ll_gain`` counts from: a number, or a run directory.
+        latents: a directory that gets the noise of every clip, ``<name>.npy``.
 
     Raises:
         UserError: a model or a clip that cannot be used, before the first is looked at.
     """
-    voice = load_flow(model)
     before = None if reference is None else _reference(reference)
     files = files_in(paths)
     for path in files:
         _check(path, voice)
-    found = [
-        {"name": path.stem, **clip_likelihood(voice.network, _clip(path), voice.mels.input)._asdict()}
-        for path in tqdm(files, desc="evaluating", delay=1.0, leave=False)
-    ]
+    if latents is not None:
+        refuse_same_names(files, "{}.npy")
+    found = []
+    for path in tqdm(files, desc="evaluating", delay=1.0, leave=False):
+        z, likelihood = clip_latent(voice.network, _clip(path), voice.mels.input)
+        found.append({"name": path.stem, **likelihood._asdict()})
+        if latents is not None:
+            write_latent(latents / f"{path.stem}.npy", z)
     mean = {n: math.fsum(clip[n] for clip in found) / len(found) for n in found[0] if n != "name"}
     result: dict[str, Any] = {"clips": found, "mean": mean, "ll": mean["ll"]}
     return result if before is None else {**result, "ll_gain": mean["ll"] - before}

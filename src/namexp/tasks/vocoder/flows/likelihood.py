@@ -36,7 +36,6 @@ def whole_length(num_samples: int, model: WaveFlow) -> int:
     return num_samples // unit * unit
 
 
-@torch.no_grad()
 def clip_likelihood(model: WaveFlow, audio: Tensor, mel: MelSpec) -> Likelihood:
     """Of (T,) samples, cut to a whole length, given their own mel; in full precision.
 
@@ -45,11 +44,18 @@ def clip_likelihood(model: WaveFlow, audio: Tensor, mel: MelSpec) -> Likelihood:
         audio: a clip of at least one whole length.
         mel: of the conditioner.
     """
+    return clip_latent(model, audio, mel)[1]
+
+
+@torch.no_grad()
+def clip_latent(model: WaveFlow, audio: Tensor, mel: MelSpec) -> tuple[Tensor, Likelihood]:
+    """The (h, W) noise that a flow makes of (T,) samples, and how likely they are; as ``clip_likelihood``."""
     audio = audio[: whole_length(audio.numel(), model)][None]
     with torch.autocast(audio.device.type, enabled=False):
         z, logdet = model(audio, log_mel(audio, mel).to(audio.dtype))
-        return Likelihood(
+        found = Likelihood(
             ll=-float(negative_log_likelihood(z, logdet)),
             prior=-float(prior_part(z)),
             logdet=float(logdet) / audio.numel(),
         )
+    return z[0, 0], found

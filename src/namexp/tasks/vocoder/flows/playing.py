@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from namexp.models.waveflow import WaveFlow
-from namexp.models.waveflow.noise import Noise
+from namexp.models.waveflow import Noise, Synthesizer, WaveFlow
 
 WHOLE_SAMPLES = 1 << 22  # a stream must know half a minute of what follows: short clips are faster at once
 
@@ -23,39 +23,49 @@ def playable_samples(model: WaveFlow, frames: int) -> int:
     return (frames - 1) * model.spec.hop_length // h * h
 
 
-@torch.no_grad()
+class Latent(Protocol):
+    """What becomes audio, column by column: drawn noise, or what is stored."""
+
+    def columns(self, num_columns: int) -> Tensor:
+        """The next (1, 1, h, W) on the CPU."""
+
+
 def synthesised(model: WaveFlow, mel: Tensor, num_samples: int, *, temperature: float, seed: int) -> Tensor:
     """(T,) audio of a (M, F) log mel."""
-    h = model.spec.n_height
-    z = Noise(h, seed=seed, temperature=temperature).columns(num_samples // h)
-    audio: Tensor = model.synthesizer()(z, mel[None])[0]
+    return _played(
+        model.synthesizer(), mel, num_samples, Noise(model.spec.n_height, seed=seed, temperature=temperature)
+    )
+
+
+@torch.no_grad()
+def _played(synthesizer: Synthesizer, mel: Tensor, num_samples: int, latent: Latent) -> Tensor:
+    audio: Tensor = synthesizer(latent.columns(num_samples // synthesizer.spec.n_height), mel[None])[0]
     return audio
 
 
 def in_pieces(
-    model: WaveFlow, mels: Iterable[Tensor], num_samples: int, *, temperature: float, seed: int
+    synthesizer: Synthesizer, mels: Iterable[Tensor], num_samples: int, latent: Latent
 ) -> Iterator[Tensor]:
-    """The same (T,) audio of a mel that comes in (M, f) pieces; of a long one in constant memory.
+    """(T,) audio of a mel that comes in (M, f) pieces; of a long one in constant memory.
 
     Raises:
         UserError: less mel than the samples need.
     """
     if num_samples <= WHOLE_SAMPLES:
-        whole = torch.cat(list(mels), dim=1)
-        yield synthesised(model, whole, num_samples, temperature=temperature, seed=seed)
+        yield _played(synthesizer, torch.cat(list(mels), dim=1), num_samples, latent)
         return
-    h, hop = model.spec.n_height, model.spec.hop_length
-    noise, left = Noise(h, seed=seed, temperature=temperature), num_samples // h
+    h, hop = synthesizer.spec.n_height, synthesizer.spec.hop_length
+    left = num_samples // h
 
     def chunks() -> Iterator[tuple[Tensor, Tensor]]:
         nonlocal left
         for mel in mels:
             columns = min(left, mel.shape[1] * hop // h)
             left -= columns
-            yield mel[None], noise.columns(columns)
-        yield torch.zeros(1, model.spec.n_mels, 0), noise.columns(left)
+            yield mel[None], latent.columns(columns)
+        yield torch.zeros(1, synthesizer.spec.n_mels, 0), latent.columns(left)
 
-    for piece in model.synthesizer().pieces(chunks()):
+    for piece in synthesizer.pieces(chunks()):
         yield piece[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,26 +12,28 @@ import torch
 from namexp.audio.mel import log_mel
 from namexp.audio.wav import write_flac
 from namexp.engine.module import Optimisation
-from namexp.engine.stored import digest_of
 from namexp.engine.task import Opening, Scores, Shown, Task
 from namexp.engine.training import Row, Training
-from namexp.errors import UserError
 from namexp.models.waveflow import WaveFlow
 from namexp.ranks.place import ALONE, Place
 from namexp.runs.summaries import about_training
+from namexp.schema.initial import Initial
 from namexp.tasks.vocoder.config.flow import FlowConfig
 from namexp.tasks.vocoder.data.module import SpeechDataModule
 from namexp.tasks.vocoder.data.speech import Speech
 from namexp.tasks.vocoder.flows.exporting import save_verified
 from namexp.tasks.vocoder.flows.likelihood import Likelihood, clip_likelihood
+from namexp.tasks.vocoder.flows.loading import start_from
 from namexp.tasks.vocoder.flows.module import FlowModule, Steps
-from namexp.tasks.vocoder.flows.networks import build_network
+from namexp.tasks.vocoder.flows.networks import build_network, training_memory
 from namexp.tasks.vocoder.flows.playing import playable_samples, speed, synthesised
 from namexp.tasks.vocoder.flows.synthesizing import synthesize_test_set
-from namexp.tasks.vocoder.flows.voice import FlowVoice, load_flow
+from namexp.tasks.vocoder.flows.voice import FlowVoice
 from namexp.tasks.vocoder.layout import MODEL, VocoderLayout
 from namexp.tasks.vocoder.speaking import data_module, load, opening
 from namexp.tracking.tracker import Clip
+
+log = logging.getLogger(__name__)
 
 Flowing = Training[FlowConfig, Speech]
 
@@ -89,18 +92,13 @@ class Flow(Task[FlowConfig, Speech]):
         del material
         return build_network(config.model, seed=config.seed)
 
-    def start_from(self, path: str, network: Any, material: Speech) -> str:
-        """Weights of a run or of a checkpoint, strictly."""
+    def start_from(self, initial: Initial, network: Any, material: Speech) -> str:
+        """Weights of a run, a checkpoint or an official file, or several' mean; all, or what fits."""
         del material
-        voice = load_flow(VocoderLayout(Path(path)).best_or_last() or Path(path))
-        if voice.network.spec != network.spec or voice.network.played:
-            raise UserError(
-                f"init_from (= {path}): is another flow than model says, or one that can only play; give a "
-                "run or "
-                "a checkpoint of the same model."
-            )
-        network.load_state_dict(voice.network.state_dict())
-        return digest_of(network.state_dict())
+        digest, left = start_from(initial, network)
+        for line in left:
+            log.warning("notice: init_from: not taken: %s", line)
+        return digest
 
     def opening(self, config: FlowConfig, material: Speech) -> Opening:
         """The flow and how much there is to learn from."""
@@ -109,13 +107,18 @@ class Flow(Task[FlowConfig, Speech]):
             f"{config.model.kind}: {spec.n_flow} flows over {spec.n_height} rows; "
             f"{spec.num_parameters_training:,} parameters learn, {spec.num_parameters:,} synthesise"
         )
-        return Opening(opening(config, material, model))
+        memory, recompute = training_memory(config), config.trainer.recompute
+        gigabytes = f"a step takes about {memory.total(recompute=recompute) / 1e9:.2f} GB"
+        saved = f" (with trainer.recompute=true {memory.total(recompute=True) / 1e9:.2f} GB)"
+        return Opening([*opening(config, material, model), gigabytes + ("" if recompute else saved)])
 
     def module(self, training: Flowing) -> FlowModule:
         """Steps of segments."""
         config = training.config
         steps = Steps(config.loss, config.model.mels)
-        return FlowModule(_network(training), Optimisation.of(config), steps)
+        network = _network(training)
+        network.recompute = config.trainer.recompute
+        return FlowModule(network, Optimisation.of(config), steps)
 
     def data(self, training: Flowing, place: Place) -> SpeechDataModule:
         """Segments of the clips."""

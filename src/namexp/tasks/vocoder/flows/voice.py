@@ -1,22 +1,20 @@
-"""A flow that is ready to play, from whatever holds one: a run, a checkpoint, ``model.safetensors``."""
+"""A flow that is ready to play, and weights of one as they are found."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
-from namexp.engine.checkpoint import load_checkpoint, load_network_state
+from namexp.architectures.waveflow import FlowSpec
 from namexp.engine.stored import read_stored, write_stored
 from namexp.errors import UserError
-from namexp.models.waveflow import WaveFlow
-from namexp.schema.group import parse_group
-from namexp.tasks.vocoder.config.flow import KINDS, FlowModel, parse_flow, plain_flow
+from namexp.models.waveflow import WaveFlow, load_weights
+from namexp.tasks.vocoder.config.flow import KINDS, parse_flow, plain_flow
 from namexp.tasks.vocoder.config.mel import Mels, parse_mels
-from namexp.tasks.vocoder.layout import VocoderLayout
 
 
 @dataclass(frozen=True)
@@ -43,41 +41,48 @@ class FlowVoice:
         return self.mels.input.sample_rate
 
 
-def load_flow(path: Path) -> FlowVoice:
-    """Open a run (its ``model.safetensors``, else its best checkpoint, else its last), or one of these.
+class Found(NamedTuple):
+    """Weights in a file, and what the file says they are of.
 
-    Raises:
-        UserError: it is none of them, or damaged.
+    Attributes:
+        source: the file, or the directory of those that were averaged.
+        kind: of the model group.
+        spec: of the flow.
+        mels: what conditions it.
+        state: by official names, in any form that ``load_weights`` takes.
+        about: what is said of the training: plain values.
     """
-    if path.is_dir():
-        run = VocoderLayout(path)
-        found = run.model if run.model.exists() else run.best_or_last()
-        if found is None:
-            raise UserError(f"{path}: holds no model.safetensors and no checkpoints/best.ckpt.")
-        return load_flow(found)
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; give a run directory, a checkpoint or a model.safetensors.")
-    return flow_of_checkpoint(path) if path.suffix == ".ckpt" else read_flow(path)
 
+    source: Path
+    kind: str
+    spec: FlowSpec
+    mels: Mels
+    state: Mapping[str, Any]
+    about: Mapping[str, Any]
 
-def flow_of_checkpoint(path: Path) -> FlowVoice:
-    """The flow in one of our checkpoints, as learned.
+    @classmethod
+    def of(cls, voice: FlowVoice) -> Found:
+        """The same of a voice."""
+        state = voice.network.state_dict()
+        return cls(voice.source, voice.kind, voice.network.spec, voice.mels, state, voice.about)
 
-    Raises:
-        UserError: it is none, or damaged, or no flow's.
-    """
-    content = load_checkpoint(path)
-    about = content["namexp"]
-    values = about.get("model")
-    kind = values.get("kind") if isinstance(values, Mapping) else None
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise UserError(f"{path}: holds a model of kind {kind}, which is no flow that synthesises.")
-    model = parse_group("model", values, FlowModel)
-    network = WaveFlow(model.flow)
-    load_network_state(network, content)
-    told = {key: about[key] for key in ("training_id", "seed") if key in about}
-    told["updates"] = content.get("updates")
-    return FlowVoice(network.float().eval(), model.mels, kind, path, told)
+    def learned(self) -> WaveFlow:
+        """The flow as it learns, with these weights.
+
+        Raises:
+            UserError: they do not fit.
+        """
+        network = WaveFlow(self.spec)
+        load_weights(network, {"model": self.state}, source=str(self.source))
+        return network.float().eval()
+
+    def voice(self) -> FlowVoice:
+        """Ready to play.
+
+        Raises:
+            UserError: the weights do not fit.
+        """
+        return FlowVoice(self.learned(), self.mels, self.kind, self.source, self.about)
 
 
 def write_flow(path: Path, voice: FlowVoice) -> None:

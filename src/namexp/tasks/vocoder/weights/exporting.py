@@ -49,7 +49,9 @@ def save_verified(path: Path, voice: Voice) -> None:
         raise UserError(f"{path}: plays something else than the network (by {error:g}); it was removed.")
 
 
-def export(source: Path, output: Path | None, *, format: str | None, discriminators: bool) -> list[Path]:
+def export(
+    source: Path, output: Path | None, *, format: str | None, discriminators: bool, config: Path | None = None
+) -> list[Path]:
     """Export a run, or anything else that plays.
 
     Args:
@@ -58,6 +60,7 @@ def export(source: Path, output: Path | None, *, format: str | None, discriminat
             number; of a directory or another name the number is that of the batches learned from.
         format: None: as the name of ``output`` says.
         discriminators: whether ``model.safetensors`` gets them too, to be trained on from.
+        config: of an official ``source``; None: ``config.json`` beside it.
 
     Returns:
         The files, the model first.
@@ -70,7 +73,7 @@ def export(source: Path, output: Path | None, *, format: str | None, discriminat
     if output is None and not (source.is_dir() and run.config.exists()):
         raise UserError(f"{source}: is no run directory; name the file by -o FILE.")
     checkpoint = run.best_or_last() if source.is_dir() else None
-    voice = load_voice(checkpoint or source)
+    voice = load_voice(checkpoint or source, config)
     if discriminators and not voice.discriminators:
         raise UserError(f"{voice.source}: has no discriminators to keep; export a run or a checkpoint.")
     if run.summary.exists():

@@ -50,22 +50,22 @@ def newest_generator(folder: Path) -> Path | None:
     return max(found, key=lambda path: int(path.name[2:]))
 
 
-def read_official(path: Path, config: Path | None = None) -> Voice:
+def read_official(path: Path, config: Path | Mapping[str, Any] | None = None) -> Voice:
     """A ``g_`` file, and the discriminators where its ``do_`` file lies beside it.
 
     Args:
         path: of the generator.
-        config: its configuration; None: ``config.json`` beside it.
+        config: its configuration, or the file of it; None: ``config.json`` beside it.
 
     Raises:
         UserError: missing, damaged, or they do not fit together.
     """
-    state = _loaded(path).get("generator")
+    state = loaded(path).get("generator")
     if not isinstance(state, Mapping):
         raise UserError(
             f"{path}: holds no 'generator'; give an official g_ file, a run, or a model.safetensors."
         )
-    spec, mels = read_official_config(config or path.with_name("config.json"))
+    spec, mels = read_official_config(path.with_name("config.json") if config is None else config)
     with torch.device("meta"):  # a size that nobody has memory for is found by the shapes
         generator = Generator(spec)
     check_fit(generator, state, source=str(path))
@@ -78,7 +78,7 @@ def _discriminators(path: Path) -> dict[str, Tensor]:
     beside = companion(path)
     if beside == path or not beside.is_file():
         return {}
-    content = _loaded(beside)
+    content = loaded(beside)
     parts = {part: content.get(part) for part in ("mpd", "msd")}
     if not all(isinstance(state, Mapping) for state in parts.values()):
         raise UserError(f"{beside}: holds no 'mpd' and 'msd'; it does not belong to {path.name}.")
@@ -87,7 +87,7 @@ def _discriminators(path: Path) -> dict[str, Tensor]:
     }
 
 
-def _loaded(path: Path) -> Mapping[str, Any]:
+def loaded(path: Path) -> Mapping[str, Any]:
     """Tensors and plain values only: such a file cannot run code."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -96,22 +96,33 @@ def _loaded(path: Path) -> Mapping[str, Any]:
     except Exception as error:  # torch raises many kinds for damaged files
         raise UserError(f"{path}: not a checkpoint that can be read ({one_line(error)[:160]}).") from None
     if not isinstance(content, Mapping):
-        raise UserError(f"{path}: holds no state by names; give an official g_ file.")
+        raise UserError(f"{path}: holds no state by names; give an official checkpoint.")
     return content
 
 
-def read_official_config(path: Path) -> tuple[Any, Mels]:
+def official_values(config: Path | Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
+    """The content of a ``config.json``, or what stands for it; and its name in messages.
+
+    Raises:
+        UserError: missing or damaged.
+    """
+    if isinstance(config, Mapping):
+        return config, "config"
+    if not config.is_file():
+        raise UserError(
+            f"{config}: no such file; the official configuration tells what the weights are (--config)."
+        )
+    return read_json(config), str(config)
+
+
+def read_official_config(config: Path | Mapping[str, Any]) -> tuple[Any, Mels]:
     """Generator and mels of a ``config.json``.
 
     Raises:
         UserError: missing or damaged, or numbers that do not fit.
     """
-    if not path.is_file():
-        raise UserError(
-            f"{path}: no such file; the official configuration tells what the weights are (--config)."
-        )
-    values = read_json(path)
-    known = Fields(values, str(path))
+    values, place = official_values(config)
+    known = Fields(values, place)
     rates = [known.integer("upsample_rates")] if is_number(values.get("upsample_rates")) else known.integers(
         "upsample_rates", minimum=1
     )  # fmt: skip
@@ -120,10 +131,10 @@ def read_official_config(path: Path) -> tuple[Any, Mels]:
         product *= rate
     mel = {ours: values.get(theirs, default) for ours, theirs, default in MEL_NAMES}
     mel["hop_length"] = product if mel["hop_length"] is None else mel["hop_length"]
-    mels = parse_mels(mel, known.integer("sampling_rate", SAMPLE_RATE, minimum=1), str(path))
+    mels = parse_mels(mel, known.integer("sampling_rate", SAMPLE_RATE, minimum=1), place)
     spec = {name: known.raw(name) for name in SPEC}
     spec["resblock"] = str(spec["resblock"])
-    return parse_generator(spec, mels, str(path)), mels
+    return parse_generator(spec, mels, place), mels
 
 
 def official_config(voice: Voice, *, segment_size: int, optimizer: Mapping[str, Any]) -> dict[str, Any]:
