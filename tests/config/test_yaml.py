@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 import namexp.conf_dir as conf_dir_module
 from namexp.conf_dir import conf_dir
 from namexp.engine.optimisation import build_optimizer, build_scheduler
+from namexp.schema.initial import SETTINGS as INITIAL
 from namexp.schema.optimisation import OPTIMIZERS, SCHEDULERS
 from namexp.sweeps.record import expand
 from namexp.sweeps.space import split_space
@@ -37,7 +38,7 @@ CHOICES = sorted(
 )
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 SLURM = Path("hydra/launcher/slurm.yaml")  # see e2e/test_submitit.py
-TOP = {*GROUPS, "model", "seed", "resume", "init_from"}
+TOP = {*GROUPS, "model", "seed", "resume", *INITIAL}
 # A list in a sweep's YAML is one job, not several: hence the numbers, said once more.
 SWEEPS = {"channels_thresholds": 12, "learning_rate": 10, "loss_weights": 10, "seeds": 5, "search": None}
 PROMISED = {
