@@ -1,4 +1,4 @@
-"""``python -m namexp.synthesize MODEL IN... OUT_DIR``: mel spectrograms or recordings through a vocoder."""
+"""``python -m namexp.synthesize MODEL IN... OUT_DIR``: mels or recordings through a vocoder, or images."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ MEL_SCALES = ("natural", "log10", "db", "linear", "normalized")
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m namexp.synthesize",
-        usage="%(prog)s [options] MODEL IN [IN ...] OUT_DIR\n       %(prog)s --benchmark NAME [options]",
+        usage="%(prog)s [options] MODEL IN [IN ...] OUT_DIR\n       %(prog)s [options] DENSITY OUT_DIR\n"
+        "       %(prog)s --benchmark NAME [options]",
         description="Write generated-<name>.wav for every recording and every mel spectrogram (.npy), or "
         "everything in a directory: whole frames, 16-bit. MODEL is a run, a checkpoint, a model.safetensors, "
-        "or an official g_ file with its config.json beside it.",
+        "or an official g_ file with its config.json beside it. A DENSITY of images draws them: "
+        "sample-<number>.png.",
     )
     parser.add_argument("model", type=Path, nargs="?", metavar="MODEL")
     parser.add_argument("inputs", type=Path, nargs="*", metavar="IN")
@@ -40,9 +42,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="config.json of an official g_ file (default: beside it)"
     )
-    flows = parser.add_argument_group("flows")
+    flows = parser.add_argument_group("flows, and densities of images")
     flows.add_argument("--temperature", type=float, metavar="T", help="of the noise (default: 1)")
     flows.add_argument("--seed", type=int, metavar="S", help="of the noise (default: 0)")
+    flows.add_argument("--count", type=int, metavar="N", help="images of a density (default: 16)")
     test = parser.add_argument_group("test sets")
     test.add_argument("--test", action="store_true", help="IN is one directory, a test set")
     test.add_argument("--expected-files", type=int, default=3, metavar="N", help="that it has (default: 3)")
@@ -56,8 +59,8 @@ def _arguments() -> argparse.Namespace:
     times.add_argument("--threads", type=int, default=1, metavar="T", help="of the CPU (default: 1)")
     times.add_argument("--json", action="store_true", help="print the figures as JSON")
     arguments = parser.parse_args()
-    if arguments.benchmark is None and len(arguments.inputs) < 2:
-        parser.error("MODEL, at least one IN and OUT_DIR are needed")
+    if arguments.benchmark is None and not arguments.inputs:
+        parser.error("MODEL, at least one IN (but for a density) and OUT_DIR are needed")
     for name in ("seconds", "rounds", "threads"):
         if not 0 < getattr(arguments, name) < float("inf"):
             parser.error(f"--{name} must be above 0")
@@ -73,6 +76,7 @@ def _synthesize(arguments: argparse.Namespace) -> None:
     if arguments.benchmark is None:
         doors = doors_at(arguments.model)
         doors.refuse_others(arguments, arguments.model)
+        doors.check_inputs(arguments)
         for line in doors.synthesize(arguments):
             print(line)
         return

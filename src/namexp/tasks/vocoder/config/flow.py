@@ -129,7 +129,10 @@ class FlowConfig(ExperimentConfig):
     metrics = (Metric("ll", better="higher", meaning="Log-likelihood, nats a sample"),)
     files = ("data.dir", "data.test_dir")
     neutral = (*NEUTRAL, "loss.reference_ll")
-    options: ClassVar[Mapping[str, str]] = {"data": "speech, ljspeech or ljspeech_report", "loss": "flow"}
+    options: ClassVar[Mapping[str, str]] = {
+        "data": "speech, ljspeech, ljspeech_report or ljspeech_nanoflow",
+        "loss": "flow",
+    }
 
     def __post_init__(self) -> None:
         """Agreement between groups."""

@@ -17,6 +17,7 @@ class FlowDoors(Doors):
 
     models = "a flow that synthesises"
     own_options = frozenset({"temperature", "seed", "reference"})
+    makes = "sound"
 
     def evaluate(self, arguments: Namespace) -> list[str]:
         """Every clip's log-likelihood, and the mean."""

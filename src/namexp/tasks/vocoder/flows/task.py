@@ -23,8 +23,8 @@ from namexp.runs.summaries import about_training
 from namexp.tasks.vocoder.config.flow import FlowConfig
 from namexp.tasks.vocoder.data.module import SpeechDataModule
 from namexp.tasks.vocoder.data.speech import Speech
+from namexp.tasks.vocoder.flows.charts import latent_charts
 from namexp.tasks.vocoder.flows.exporting import save_verified
-from namexp.tasks.vocoder.flows.latents import latent_charts
 from namexp.tasks.vocoder.flows.likelihood import Likelihood, clip_likelihood
 from namexp.tasks.vocoder.flows.module import FlowModule, Steps
 from namexp.tasks.vocoder.flows.networks import build_network
