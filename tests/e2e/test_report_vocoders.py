@@ -119,8 +119,9 @@ def flows(tmp_path: Path) -> Path:
             flow = {"index": 0, "name": kind, "parameters": parameters, "macs_per_sample": 100, "ll": ll}
             write_vocoder(
                 tmp_path / f"{kind}{seed}", seed=seed, submodels=[flow],
-                metrics=[{"name": "ll", "better": "higher"}], costs=["parameters", "macs_per_sample"], charts=CHARTS, figures=figures, tables=[],
-                seedless_id=kind, training_id=f"{kind}{seed}", channels=len(kind) * 4,
+                metrics=[{"name": "ll", "better": "higher"}], costs=["parameters", "macs_per_sample"],
+                charts=CHARTS, figures=figures, tables=[], seedless_id=kind,
+                training_id=f"{kind}{seed}", channels=len(kind) * 4,
             )  # fmt: skip
     return write_report([tmp_path])
 
