@@ -1,4 +1,4 @@
-"""``python -m namexp.synthesize MODEL IN... OUT_DIR``: mel spectrograms or recordings through a vocoder."""
+"""``python -m namexp.synthesize MODEL IN... OUT_DIR``: mels or recordings through a vocoder, or images."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ MEL_SCALES = ("natural", "log10", "db", "linear", "normalized")
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m namexp.synthesize",
-        usage="%(prog)s [options] MODEL IN [IN ...] OUT_DIR\n       %(prog)s --benchmark NAME [options]",
+        usage="%(prog)s [options] MODEL IN [IN ...] OUT_DIR\n       %(prog)s [options] DENSITY OUT_DIR\n"
+        "       %(prog)s --benchmark NAME [options]",
         description="Write generated-<name>.wav for every recording and every mel spectrogram (.npy), or "
         "everything in a directory: whole frames, 16-bit. MODEL is a run, a checkpoint, a model.safetensors, "
-        "or an official g_ or waveflow_ file with its config.json beside it.",
+        "or an official g_ or waveflow_ file with its config.json beside it. A DENSITY of images draws them: "
+        "sample-<number>.png.",
     )
     parser.add_argument("model", type=Path, nargs="?", metavar="MODEL")
     parser.add_argument("inputs", type=Path, nargs="*", metavar="IN")
@@ -44,11 +46,12 @@ def _arguments() -> argparse.Namespace:
         metavar="FILE",
         help="config.json of an official g_ or waveflow_ file (default: beside it)",
     )
-    flows = parser.add_argument_group("flows")
+    flows = parser.add_argument_group("flows, and densities of images")
     flows.add_argument(
         "--temperature", metavar="T", help="of the noise (default: 1); of 0.6,0.8,1 each has a directory"
     )
     flows.add_argument("--seed", type=int, metavar="S", help="of the noise (default: 0)")
+    flows.add_argument("--count", type=int, metavar="N", help="images of a density (default: 16)")
     flows.add_argument("--latent", type=Path, metavar="FILE", help=".npy of the noise itself, of one input")
     flows.add_argument("--trim", choices=("official",), help="end two hops earlier, as the official codes do")
     add_averaging(flows)
@@ -66,8 +69,8 @@ def _arguments() -> argparse.Namespace:
     times.add_argument("--json", action="store_true", help="print the figures as JSON")
     words = ["--trim=official" if word == "trim=official" else word for word in sys.argv[1:]]
     arguments = parser.parse_args(words)
-    if arguments.benchmark is None and len(arguments.inputs) < 2:
-        parser.error("MODEL, at least one IN and OUT_DIR are needed")
+    if arguments.benchmark is None and not arguments.inputs:
+        parser.error("MODEL, at least one IN (but for a density) and OUT_DIR are needed")
     for name in ("seconds", "rounds", "threads"):
         if not 0 < getattr(arguments, name) < float("inf"):
             parser.error(f"--{name} must be above 0")
@@ -83,6 +86,7 @@ def _synthesize(arguments: argparse.Namespace) -> None:
     if arguments.benchmark is None:
         doors = doors_at(arguments.model, arguments.config)
         doors.refuse_others(arguments, arguments.model)
+        doors.check_inputs(arguments)
         for line in doors.synthesize(arguments):
             print(line)
         return

@@ -60,7 +60,8 @@ def test_help_is_quick_and_names_the_choices(tmp_path: Path) -> None:
         models[1].split(", ")
     )
     assert (
-        "data: cifar10, images, ljspeech, ljspeech_report, normalized, raw, speech, svhn" in finished.stdout
+        "data: cifar10, images, ljspeech, ljspeech_nanoflow, ljspeech_report, normalized, raw, speech, svhn"
+        in finished.stdout
     )
     assert list(tmp_path.iterdir()) == []
 

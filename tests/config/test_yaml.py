@@ -25,7 +25,10 @@ from namexp.tasks.known import config_of, parse_experiment
 
 Parse = Callable[..., CaptureConfig]
 GROUPS = CaptureConfig.groups()
-OF_VOCODERS = {("data", "speech"), ("data", "ljspeech"), ("data", "ljspeech_report"), ("loss", "hifigan")}
+OF_VOCODERS = {
+    ("data", "speech"), ("data", "ljspeech"), ("data", "ljspeech_report"), ("data", "ljspeech_nanoflow"),
+    ("loss", "hifigan"),
+}  # fmt: skip
 OF_DENSITIES = {
     ("data", "images"): "data.set=embedded", ("data", "cifar10"): "data.dir=images",
     ("data", "svhn"): "data.dir=images",
@@ -40,7 +43,15 @@ EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 SLURM = Path("hydra/launcher/slurm.yaml")  # see e2e/test_submitit.py
 TOP = {*GROUPS, "model", "seed", "resume", *INITIAL}
 # A list in a sweep's YAML is one job, not several: hence the numbers, said once more.
-SWEEPS = {"channels_thresholds": 12, "learning_rate": 10, "loss_weights": 10, "seeds": 5, "search": None}
+SWEEPS = {
+    "channels_thresholds": 12,
+    "learning_rate": 10,
+    "loss_weights": 10,
+    "seeds": 5,
+    "search": None,
+    "parameter_sharing": 12,
+    "density_sharing": 15,
+}
 PROMISED = {
     ("model", "wavenet"), ("model", "packed_wavenet"), ("model", "packed_wavenet_small"),
     ("model", "slimmable"), ("data", "normalized"), ("data", "raw"), ("trainer", "gpu"),
@@ -179,7 +190,8 @@ RECIPES = {
     **dict.fromkeys(
         (
             "density_glow_256", "density_glow_512", "density_glow_large", "density_naive", "density_decomp",
-            "density_nanoflow", "density_k48", "density_tiny",
+            "density_nanoflow", "density_k48", "density_tiny", "density_tiny_glow", "density_tiny_deep",
+            "density_tiny_naive", "density_tiny_decomp",
         ),
         (None, "density", "density"),
     ),
@@ -236,6 +248,10 @@ OFFICIAL_COUNTS = {
     "density_naive": 9263064, "density_decomp": 9934896, "density_nanoflow": 10113264,
     "density_k48": 10718544,
 }  # fmt: skip
+TINY_COUNTS = {
+    "density_tiny": 162888, "density_tiny_glow": 188736, "density_tiny_deep": 282432,
+    "density_tiny_naive": 154344, "density_tiny_decomp": 158880,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("model", DENSITIES)
@@ -244,7 +260,7 @@ def test_a_density_brings_images_and_has_its_count(model: str) -> None:
     assert not {"export", "loss"} & set(cfg)
     assert plain(cfg.data) == on_file("data", "images")
     config: Any = parse_experiment(cfg)
-    assert config.model.spec.num_parameters == OFFICIAL_COUNTS.get(model, 162888)
+    assert config.model.spec.num_parameters == {**OFFICIAL_COUNTS, **TINY_COUNTS}[model]
     assert (config.optimizer.name, config.optimizer.lr, config.optimizer.weight_decay) == (
         "Adamax", 0.0005, 5e-5,
     )  # fmt: skip

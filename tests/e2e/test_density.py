@@ -110,7 +110,7 @@ def _commands(command: Run, folder: Path) -> None:
     assert told["parameters"] == sum(p.numel() for p in network.parameters())
     assert told["bpd"] == read_json(folder / "whole" / "summary.json")["submodels"][0]["bpd"]
     for arguments, said in {
-        ("synthesize", "whole", "a.wav", "out"): "which synthesises nothing",
+        ("synthesize", "whole", "a.wav", "out"): "makes them of noise alone",
         ("evaluate", "whole", "nowhere.npy"): "nowhere.npy: no such file",
     }.items():
         refused = command(*arguments)

@@ -92,6 +92,95 @@ def test_a_sweep_by_mel_error_against_speed_and_size(open_page: Callable[..., An
     assert page.locator("#beside").input_value() == "-1"
 
 
+CHARTS = [
+    {
+        "title": "log s", "x": "flow",
+        "bands": {"all": [[1, -1, 1], [2, 0, 2]]}, "lines": {"mean": [[1, 0], [2, 1]]},
+    },
+    {
+        "title": "z", "x": "z", "note": "of one clip", "bars": {"z": [[-1, 0.2], [0, 0.5], [1, 0.3]]},
+        "lines": {"Gaussian": [[-1, 0.24], [1, 0.24]]},
+    },
+    {"title": "by logarithms", "log": True, "bars": {"z": [[-1, 0.2], [0, 0.5]]}},
+    {
+        "title": "spectrum", "x": "kHz", "y": "dB",
+        "lines": {"z": [[0, -3], [10, 3]]}, "levels": {"white noise": 0},
+    },
+]  # fmt: skip
+
+
+@pytest.fixture
+def flows(tmp_path: Path) -> Path:
+    """A sweep of two kinds over three seeds, which declares charts, a reference and what counts."""
+    lls = {"waveflow": (9000, (2.2, 2.5, 1.9)), "nanoflow": (3000, (2.1, 2.41, 1.79))}
+    figures = [{"title": "LL", "columns": {"train": "train/total_loss_g"}, "levels": {"reference": 200.0}}]
+    for kind, (parameters, own) in lls.items():
+        for seed, ll in enumerate(own):
+            flow = {"index": 0, "name": kind, "parameters": parameters, "macs_per_sample": 100, "ll": ll}
+            write_vocoder(
+                tmp_path / f"{kind}{seed}", seed=seed, submodels=[flow],
+                metrics=[{"name": "ll", "better": "higher"}], costs=["parameters", "macs_per_sample"],
+                charts=CHARTS, figures=figures, tables=[], seedless_id=kind,
+                training_id=f"{kind}{seed}", channels=len(kind) * 4,
+            )  # fmt: skip
+    return write_report([tmp_path])
+
+
+def test_charts_bring_their_values_and_levels_go_right_across(
+    open_page: Callable[..., Any], flows: Path
+) -> None:
+    page = open_page(flows)
+    page.wait_for_selector(".charts figure")
+    assert page.locator(".declared h3.after").inner_text() == "What came out"
+    after = page.locator(".charts").nth(1)
+    titles = after.locator("figcaption b").all_inner_texts()
+    assert titles == ["log s", "z", "by logarithms", "spectrum"]
+    assert [after.locator(f"path.{kind}").count() for kind in ("band", "bars", "line")] == [1, 2, 3]
+    assert after.locator("line.level").count() == 1
+    assert "white noise" in after.locator("figcaption").nth(3).inner_text()
+    assert after.locator("figure").nth(1).locator(".hint").inner_text() == "of one clip"
+    first = page.locator(".charts").first
+    assert first.locator("line.level").count() == 1
+    level, box = first.locator("line.level").bounding_box(), first.locator("svg").bounding_box()
+    assert level["width"] > 0.8 * (box["width"] - 70)
+    # bars stand on the axis: as high as their values say
+    heights = after.locator("figure").nth(1).locator("path.bars").get_attribute("d")
+    tops = [float(part.split("H")[0]) for part in heights.split("V")[1::2]]
+    foot = float(heights.split(" ")[1].split("V")[0])
+    assert (foot - tops[0]) / (foot - tops[1]) == pytest.approx(0.4, abs=0.02)
+    after.locator("path.bars").first.hover()
+    assert "z\n0.500 at z 0" in page.inner_text("#tip")
+    page.select_option("#beside", "0" if page.locator("#beside option[value='0']").count() else "1")
+    assert page.locator(".charts.beside").nth(1).locator("path.bars").count() == 4
+
+
+def test_a_sweep_is_drawn_over_what_its_runs_declare_and_says_what_holds(
+    open_page: Callable[..., Any], flows: Path
+) -> None:
+    page = open_page(flows)
+    assert page.locator("#scatter-axis option").all_inner_texts() == ["weights", "MACs per sample"]
+    assert page.inner_text("#scatter-title") == "ll against size"
+    assert "Upper left is better" in page.inner_text("#scatter-hint")
+    assert "3k weights" in page.inner_text("#headline")
+    assert page.locator("#scatter path.front").count() == 1
+    assert sorted(column(page, "front")) == ["", "", "", "", "★", "★"]
+    (verdict,) = page.locator("#verdicts li").all_inner_texts()
+    assert "is worse than" in verdict or "is better than" in verdict
+    assert "ll" in verdict
+    assert "of that sign in 3 of 3" in verdict
+    page.select_option("#scatter-axis", "macs")
+    assert page.inner_text("#scatter-title") == "ll against computation"
+
+
+@pytest.mark.parametrize("width", [320, 768])
+def test_no_page_of_flows_is_wider_than_its_screen(
+    open_page: Callable[..., Any], flows: Path, width: int
+) -> None:
+    page = open_page(flows, width, 844)
+    page.wait_for_selector(".charts figure")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 @pytest.mark.parametrize("width", [320, 768])
 def test_no_page_is_wider_than_its_screen(
     open_page: Callable[..., Any], beside_the_report: Path, width: int

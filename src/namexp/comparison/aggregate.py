@@ -84,6 +84,8 @@ class Comparison:
         p_holm: corrected for all comparisons of the report.
         paired: whether the same seeds were compared.
         n: independent trainings of a and of b.
+        std: of the differences seed by seed, of logarithms where the metric is a ratio; None unless paired.
+        agree: how many seeds have the sign of their mean; None unless paired.
     """
 
     a: str
@@ -99,6 +101,8 @@ class Comparison:
     p_holm: float | None
     paired: bool
     n: tuple[int, int]
+    std: float | None = None
+    agree: int | None = None
 
     @property
     def differ(self) -> bool | None:
@@ -210,7 +214,12 @@ def compare_pair(a: Group, b: Group, submodel: int) -> Comparison:
     values_a = _compared([of_a[s] for s in seeds], metric)
     values_b = _compared([of_b[s] for s in (seeds if paired else sorted(of_b))], metric)
     difference = _mean(list(of_a.values()), metric) - _mean(list(of_b.values()), metric)
-    low = high = p = None
+    low = high = p = std = agree = None
+    if paired:
+        apart = [x - y for x, y in zip(values_a, values_b, strict=True)]
+        own = spread(apart)
+        std = own.std if own is not None else None
+        agree = sum(value * difference > 0 for value in apart)
     if min(len(values_a), len(values_b)) >= 2:
         low, high, p = _paired(values_a, values_b) if paired else _welch(values_a, values_b)
         low, high = (math.exp(low), math.exp(high)) if is_ratio else (low, high)
@@ -228,6 +237,8 @@ def compare_pair(a: Group, b: Group, submodel: int) -> Comparison:
         p_holm=None,
         paired=paired,
         n=(len(values_a), len(values_b)),
+        std=std,
+        agree=agree,
     )
 
 

@@ -63,12 +63,13 @@ def last_of_epochs(points: Sequence[Point]) -> Curve:
 
 
 class Drawn(NamedTuple):
-    """A figure with its lines, by the words of its key."""
+    """A figure with its lines, and the levels that they are held against, by the words of its key."""
 
     title: str
     x: X
     log: bool
     lines: Mapping[str, Curve]
+    levels: Mapping[str, float] = {}
 
 
 def drawn(figures: Sequence[Figure], columns: Columns) -> tuple[Drawn, ...]:
@@ -79,7 +80,7 @@ def drawn(figures: Sequence[Figure], columns: Columns) -> tuple[Drawn, ...]:
         x = figure.x or better_x(own.values())
         lines = {word: found for word, points in own.items() if (found := curve(points, x))}
         if lines:
-            seen.append(Drawn(figure.title, x, figure.log, lines))
+            seen.append(Drawn(figure.title, x, figure.log, lines, figure.levels))
     return tuple(seen)
 
 

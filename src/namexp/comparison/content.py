@@ -13,9 +13,11 @@ from typing import Any
 
 from namexp.comparison import aggregate, pareto
 from namexp.comparison.columns import Filled
+from namexp.comparison.declared import USUAL_COSTS
 from namexp.comparison.knob import Knob, knob, quality_db
 from namexp.comparison.records import Run, Submodel
 from namexp.comparison.settings import command, differences
+from namexp.comparison.verdicts import verdicts
 from namexp.runs.summaries import BEFORE
 from namexp.schema.metric import Metric
 
@@ -29,13 +31,15 @@ class Findings:
 
     Attributes:
         headline: the metric by which runs are ranked: that of most of them.
-        front: the Pareto front of it over MACs, from the cheapest on.
+        costs: what it is drawn against, as most of the runs declare it.
+        front: the Pareto front of it over the first of them, from the cheapest on.
         knobs: of every container, by the index of its run.
         groups: repeated seeds.
         comparisons: whether settings differ.
     """
 
     headline: Metric
+    costs: tuple[str, ...]
     front: list[Place]
     knobs: dict[int, Knob]
     groups: list[aggregate.Group]
@@ -44,19 +48,20 @@ class Findings:
 
 def find(runs: Sequence[Run]) -> Findings:
     """Look at all runs together."""
-    headline = _headline(runs)
+    headline, costs = _headline(runs), _costs(runs)
     places: list[Place] = []
     points: list[tuple[float, float]] = []
     for i, run in enumerate(runs):
         for j, submodel in enumerate(run.submodels):
-            figure = run.figure(j)
-            if submodel.macs and figure is not None and run.headline.is_like(headline):
+            figure, cost = run.figure(j), submodel.costs.get(costs[0])
+            if cost is not None and figure is not None and run.headline.is_like(headline):
                 places.append((i, j))
-                points.append((submodel.macs, headline.cost(figure)))
+                points.append((cost, headline.cost(figure)))
     groups = aggregate.groups(runs)
     repeated = any(group.n > 1 for group in groups)
     return Findings(
         headline=headline,
+        costs=costs,
         front=[places[k] for k in pareto.front(points)],
         knobs={i: found for i, run in enumerate(runs) if (found := _knob(run)) is not None},
         groups=groups,
@@ -67,6 +72,14 @@ def find(runs: Sequence[Run]) -> Findings:
 def _headline(runs: Sequence[Run]) -> Metric:
     found = Counter(run.headline for run in runs if run.submodels)
     return found.most_common(1)[0][0] if found else BEFORE[0]
+
+
+def _costs(runs: Sequence[Run]) -> tuple[str, ...]:
+    """Of most runs; what only others declare comes after it. The first is one that is known of any run."""
+    declared = Counter(run.costs for run in runs if run.submodels)
+    names = dict.fromkeys(name for costs, _ in declared.most_common() for name in costs)
+    known = {name for run in runs for submodel in run.submodels for name in submodel.costs}
+    return tuple(name for name in names if name in known) or USUAL_COSTS
 
 
 def _metrics(runs: Sequence[Run]) -> list[Metric]:
@@ -105,9 +118,13 @@ def describe(runs: Sequence[Run], findings: Findings, *, name: str, directory: P
         "runs": [
             _run(run, i, findings.knobs.get(i), on_front, directory, metrics) for i, run in enumerate(runs)
         ],
+        "costs": list(findings.costs),
         "front": [list(place) for place in findings.front],
         "knobs": sorted(findings.knobs, key=lambda i: -findings.knobs[i].score),
         "groups": [_group(group) for group in findings.groups],
+        "verdicts": [
+            verdict._asdict() for verdict in verdicts(runs, findings.groups, findings.comparisons)
+        ],
         "comparisons": [{**asdict(c), "differ": c.differ} for c in findings.comparisons],
     }  # fmt: skip
 

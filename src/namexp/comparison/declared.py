@@ -4,7 +4,11 @@ So the page knows no task. All keys are optional, and status.json may say them b
 
     "figures": [
         {"title": "Total loss", "columns": {"train": "train/total_loss_g", "validation": "val/total_loss_g"},
-         "log": true, "x": "epoch"}
+         "log": true, "x": "epoch", "levels": {"reference": 31.5}}
+    ],
+    "charts": [
+        {"title": "z against the Gaussian", "x": "z", "y": "density", "note": "of one clip",
+         "bars": {"z": [[-0.1, 0.38], [0.1, 0.41]]}, "lines": {"Gaussian": [[-0.1, 0.397], [0.1, 0.397]]}}
     ],
     "tables": [
         {"title": "Mean output of the discriminators", "at": "last",
@@ -15,12 +19,16 @@ So the page knows no task. All keys are optional, and status.json may say them b
          "generated": "audio/LJ001-0007-generated.flac", "picture": "pictures/LJ001-0007.png",
          "mel_error": 0.31, "gain_db": -0.2, "correlation": 0.9}
     ],
-    "words": {"target": "Recording", "generated": "Generated"}
+    "words": {"target": "Recording", "generated": "Generated"},
+    "costs": ["parameters", "macs_per_sample"]
 
 A figure draws columns of metrics.csv by the words of its key; ``x`` is ``epoch``, ``step`` or left out: then
-epochs if there are enough of them. A table shows them as they were in the ``last`` or the ``best`` epoch. A
-clip has sounds and a picture, each optional, by paths inside the run directory; whatever else it says in
-numbers is shown beside them. ``gain_db`` and ``correlation`` of all clips may stand in summary.json itself.
+epochs if there are enough of them. ``levels`` are drawn right across, to hold the columns against. A chart
+brings its values along (``charts``). A table shows columns as they were in the ``last`` or the ``best``
+epoch. A clip has sounds and a picture, each optional, by paths inside the run directory; whatever else it
+says in numbers is shown beside them. ``gain_db`` and ``correlation`` of all clips may stand in summary.json
+itself. ``costs`` are facts of the submodels that their headline is drawn against, each the less the better
+(of ``realtime_factor`` the more); the Pareto front is that over the first.
 What does not fit is left out and named.
 """
 
@@ -34,8 +42,12 @@ from typing import Any, Literal, TypeVar
 X = Literal["epoch", "step"]
 At = Literal["last", "best"]
 
-FIGURES, TABLES, CLIPS, WORDS = "figures", "tables", "clips", "words"  # keys of summary.json
-MOST = 40  # figures, tables or clips of a run that are shown
+# keys of summary.json
+FIGURES, TABLES, CLIPS, WORDS, COSTS = "figures", "tables", "clips", "words", "costs"
+MOST = 40  # figures, charts, tables or clips of a run that are shown
+
+# What a model costs where its run does not say: computation, size, and time.
+USUAL_COSTS = ("macs_per_sample", "parameters", "realtime_factor")
 
 
 @dataclass(frozen=True)
@@ -47,12 +59,14 @@ class Figure:
         columns: word of the key to column of metrics.csv.
         x: None: whichever says more.
         log: whether the values are drawn by their logarithms.
+        levels: word of the key to a value that the columns are held against.
     """
 
     title: str
     columns: Mapping[str, str]
     x: X | None = None
     log: bool = False
+    levels: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,17 +138,17 @@ T = TypeVar("T")
 
 def read_figures(said: Mapping[str, Any], damages: list[str]) -> tuple[Figure, ...]:
     """The figures that ``said`` declares; what cannot be drawn is named in ``damages``."""
-    return _each(said, FIGURES, _figure, damages)
+    return each_of(said, FIGURES, _figure, damages)
 
 
 def read_tables(said: Mapping[str, Any], damages: list[str]) -> tuple[Table, ...]:
     """Its tables."""
-    return _each(said, TABLES, _table, damages)
+    return each_of(said, TABLES, _table, damages)
 
 
 def read_clips(said: Mapping[str, Any], damages: list[str]) -> tuple[Clip, ...]:
     """Its clips; the files are looked for when they are shown."""
-    return _each(said, CLIPS, _clip, damages)
+    return each_of(said, CLIPS, _clip, damages)
 
 
 def read_words(said: Mapping[str, Any], damages: list[str]) -> Words:
@@ -148,12 +162,22 @@ def read_words(said: Mapping[str, Any], damages: list[str]) -> Words:
     return Words(**{**before.__dict__, **known})
 
 
+def read_costs(said: Mapping[str, Any], damages: list[str]) -> tuple[str, ...]:
+    """Facts that its headline is drawn against, the most telling first; the usual ones where it has none."""
+    costs = said.get(COSTS, list(USUAL_COSTS))
+    if not isinstance(costs, list) or not costs or not all(isinstance(name, str) for name in costs):
+        damages.append(f"summary.json: {COSTS}: must be a list of names of facts")
+        return USUAL_COSTS
+    return tuple(dict.fromkeys(costs))
+
+
 # --- one of each ----------------------------------------------------------------------------------
 
 
-def _each(
+def each_of(
     said: Mapping[str, Any], key: str, read: Callable[[Mapping[str, Any]], T], damages: list[str]
 ) -> tuple[T, ...]:
+    """Whatever can be read of a list; the rest is named in ``damages``. ``read`` raises ValueError."""
     entries, found = said.get(key), list[T]()
     if entries is not None and not isinstance(entries, list):
         damages.append(f"summary.json: {key}: must be a list")
@@ -168,12 +192,11 @@ def _each(
 
 
 def _figure(entry: Mapping[str, Any]) -> Figure:
-    x, log = entry.get("x"), entry.get("log", False)
+    x, log = entry.get("x"), flag_of(entry, "log")
     if x not in (None, "epoch", "step"):
         raise ValueError("x must be epoch or step")
-    if not isinstance(log, bool):
-        raise ValueError("log must be true or false")
-    return Figure(_title(entry, "title"), _columns(entry.get("columns"), "columns"), x, log)
+    columns = _columns(entry.get("columns"), "columns")
+    return Figure(text_of(entry, "title"), columns, x, log, levels_of(entry))
 
 
 def _table(entry: Mapping[str, Any]) -> Table:
@@ -183,7 +206,7 @@ def _table(entry: Mapping[str, Any]) -> Table:
     if not isinstance(rows, Mapping) or not rows:
         raise ValueError("rows must map names to columns")
     return Table(
-        _title(entry, "title"), {str(name): _columns(row, f"rows.{name}") for name, row in rows.items()}, at
+        text_of(entry, "title"), {str(name): _columns(row, f"rows.{name}") for name, row in rows.items()}, at
     )
 
 
@@ -195,19 +218,37 @@ def _clip(entry: Mapping[str, Any]) -> Clip:
     why = entry.get("why", "")
     if not isinstance(why, str):
         raise ValueError("why must be a text")
-    numbers = {
-        name: float(value)
-        for name, value in entry.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    }
-    return Clip(_title(entry, "name"), why, **paths, figures=numbers)
+    numbers = {name: float(value) for name, value in entry.items() if is_finite(value)}
+    return Clip(text_of(entry, "name"), why, **paths, figures=numbers)
 
 
-def _title(entry: Mapping[str, Any], key: str) -> str:
-    title = entry.get(key)
-    if not isinstance(title, str) or not title:
+def text_of(entry: Mapping[str, Any], key: str) -> str:
+    """A text that must be there."""
+    text = entry.get(key)
+    if not isinstance(text, str) or not text:
         raise ValueError(f"{key} must be a text")
-    return title
+    return text
+
+
+def flag_of(entry: Mapping[str, Any], key: str) -> bool:
+    """True or false; false where it is left out."""
+    flag = entry.get(key, False)
+    if not isinstance(flag, bool):
+        raise ValueError(f"{key} must be true or false")
+    return flag
+
+
+def levels_of(entry: Mapping[str, Any]) -> Mapping[str, float]:
+    """The levels of a figure or a chart; none where they are left out."""
+    levels = entry.get("levels", {})
+    if not isinstance(levels, Mapping) or not all(map(is_finite, levels.values())):
+        raise ValueError("levels must map words to numbers")
+    return {str(word): float(level) for word, level in levels.items()}
+
+
+def is_finite(value: Any) -> bool:
+    """Whether it is a number that can be drawn."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _columns(columns: Any, place: str) -> Mapping[str, str]:

@@ -122,12 +122,13 @@ class _Page:
                 self.curves[i] = curves
 
     def add_figures(self) -> None:
-        """What runs declare to be drawn of their columns."""
+        """What runs declare to be drawn of their columns, and of what came out."""
         for i in self.order:
             figures = [
                 {**figure._asdict(), "lines": {word: _rounded(line) for word, line in figure.lines.items()}}
                 for figure in self.runs[i].figures
             ]
+            figures += [{**chart._asdict(), "after": True} for chart in self.runs[i].charts]
             size = len(json.dumps(figures)) + 10
             if figures and Budget(self.budget.left - AUDIO_RESERVE).take(size):
                 self.budget.take(size)

@@ -11,12 +11,14 @@ from typing import Any
 import yaml
 
 from namexp.comparison import adversarial
+from namexp.comparison.charts import read_charts
 from namexp.comparison.columns import Columns, Curve, drawn, filled, last_of_epochs, read_columns
 from namexp.comparison.declared import (
     FIGURES,
     TABLES,
     Clip,
     read_clips,
+    read_costs,
     read_figures,
     read_tables,
     read_words,
@@ -52,7 +54,8 @@ def read_run(root: Path, label: str) -> Run:
     state, reason = _state(run, status)
     said = summary or status  # which says it from the beginning
     metrics, columns = metrics_of(said), _columns(run.metrics, damages)
-    submodels = _submodels(summary, metrics)
+    costs = read_costs(said, damages)
+    submodels = _submodels(summary, metrics, costs)
     best_epoch = submodels[-1].best_epoch if submodels else None
     clips, shown = read_clips(said, damages), _said_or_usual(said, columns)
     return Run(
@@ -78,7 +81,9 @@ def read_run(root: Path, label: str) -> Run:
         max_values=max_values(summary, len(submodels)),
         curves=_curves(columns, metrics),
         words=read_words(said, damages),
+        costs=costs,
         figures=drawn(read_figures(shown, damages), columns),
+        charts=read_charts(said, damages),
         tables=filled(read_tables(shown, damages), columns, best_epoch),
         clips=clips,
         diagnosis=diagnose(columns, _whole(summary) or clips),
@@ -122,7 +127,9 @@ def _state(run: RunLayout, status: Mapping[str, Any]) -> tuple[str, str | None]:
     return INTERRUPTED, "it was begun and never got as far as a status.json"
 
 
-def _submodels(summary: Mapping[str, Any], metrics: Sequence[Metric]) -> tuple[Submodel, ...]:
+def _submodels(
+    summary: Mapping[str, Any], metrics: Sequence[Metric], costs: Sequence[str]
+) -> tuple[Submodel, ...]:
     entries, found = summary.get("submodels"), []
     more = [name for name in facts_of(summary) if name not in SHOWN]
     for i, entry in enumerate(entries if isinstance(entries, list) else []):
@@ -143,9 +150,16 @@ def _submodels(summary: Mapping[str, Any], metrics: Sequence[Metric]) -> tuple[S
                 best_epoch=_integer(entry.get("best_epoch")),
                 realtime_factor=_float(entry.get("realtime_factor")),
                 facts={name: slashed(entry[name]) for name in more if entry.get(name) is not None},
+                costs=_costs(entry, costs),
             )
         )
     return tuple(found)
+
+
+def _costs(entry: Mapping[str, Any], names: Sequence[str]) -> dict[str, float]:
+    """Those that are known and above 0; of a speed its inverse, the time for a second of audio."""
+    known = {name: value for name in names if (value := _float(entry.get(name))) is not None and value > 0}
+    return {name: 1.0 / value if name == "realtime_factor" else value for name, value in known.items()}
 
 
 def max_values(summary: Mapping[str, Any], num_sizes: int) -> tuple[float, ...] | None:

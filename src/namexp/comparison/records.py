@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from namexp.comparison.charts import Chart
 from namexp.comparison.columns import Drawn, Filled
-from namexp.comparison.declared import USUAL, Clip, Words
+from namexp.comparison.declared import USUAL, USUAL_COSTS, Clip, Words
 from namexp.comparison.findings import Finding
 from namexp.runs.states import UNKNOWN
 from namexp.runs.summaries import BEFORE
@@ -34,6 +35,7 @@ class Submodel:
         best_epoch: where they come from, counted from 0.
         realtime_factor: seconds of audio per second of computation, as summary.json measured it.
         facts: whatever else the run declares to be known of it, as text.
+        costs: what it is drawn against, each the less the better: positive numbers by name.
     """
 
     index: int
@@ -47,6 +49,7 @@ class Submodel:
     best_epoch: int | None = None
     realtime_factor: float | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
+    costs: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,9 @@ class Run:
         max_values: thresholds of the quality knob, the last is 1.0; None where there is no knob.
         curves: metric to (epoch, value) points, epochs counted from 1.
         words: how its task calls what is shown.
-        figures: charts that it declares, with their lines.
+        costs: names of its submodels' costs, the most telling first.
+        figures: of its columns, that it declares, with their lines.
+        charts: that it declares with their values.
         tables: that it declares, with their values.
         clips: to hear and to see.
         diagnosis: what its columns say is wrong with it.
@@ -105,7 +110,9 @@ class Run:
     max_values: tuple[float, ...] | None = None
     curves: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     words: Words = USUAL
+    costs: tuple[str, ...] = USUAL_COSTS
     figures: tuple[Drawn, ...] = ()
+    charts: tuple[Chart, ...] = ()
     tables: tuple[Filled, ...] = ()
     clips: tuple[Clip, ...] = ()
     diagnosis: tuple[Finding, ...] = ()

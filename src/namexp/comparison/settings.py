@@ -74,11 +74,14 @@ def command(run: Run) -> str | None:
 
     For a job of a sweep the overrides are those of the job. The seed is always said, so that the
     command outlives another default. ``hydra.*`` settings are left out: the new run gets a
-    directory of its own; and ``sweep=``, whose choices the job's overrides hold.
+    directory of its own. ``sweep=`` stays, which may set more than what its jobs choose, and
+    ``hydra.mode=RUN`` makes one run of it.
     """
     if run.overrides is None:
         return None
-    words = [o for o in run.overrides if not o.startswith(("hydra.", "hydra/", "sweep="))]
+    words = [o for o in run.overrides if not o.startswith(("hydra.", "hydra/"))]
     if run.seed is not None and "seed" not in _named(run):
         words.append(f"seed={run.seed}")
+    if any(word.startswith("sweep=") for word in words):
+        words.append("hydra.mode=RUN")
     return shlex.join(["python", "-m", "namexp.train", *words])

@@ -5,11 +5,12 @@ The doors find out by ``tasks.known`` whose model it is that they were given, an
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from namexp.errors import UserError
 
@@ -20,10 +21,12 @@ class Doors(ABC):
     Class attributes:
         models: what a model of this task is, for people: ``a model of an amp``.
         own_options: of the commands: which options are this task's, by their attribute.
+        makes: what ``synthesize`` makes: sound of files, images of noise alone, or nothing.
     """
 
     models: ClassVar[str]
     own_options: ClassVar[frozenset[str]]
+    makes: ClassVar[Literal["sound", "images", "nothing"]] = "nothing"
 
     @abstractmethod
     def evaluate(self, arguments: Namespace) -> Evaluated:
@@ -62,6 +65,27 @@ class Doors(ABC):
         )
 
     instead: ClassVar[str] = "."  # what to do with such a model
+
+    def check_inputs(self, arguments: Namespace) -> None:
+        """That ``synthesize`` was given something to work on, or nothing where nothing is asked for.
+
+        Raises:
+            UserError: it was not.
+        """
+        if self.makes == "sound" and not arguments.inputs:
+            raise UserError(
+                f"{arguments.model}: is {self.models}, and nothing is given that it should play; MODEL, at "
+                "least one IN and OUT_DIR are needed."
+            )
+        options = [
+            name for name in OF_INPUTS if getattr(arguments, name, None) not in (None, False, "natural")
+        ]
+        given = [*map(str, arguments.inputs), *(f"--{name.replace('_', '-')}" for name in options)]
+        if self.makes == "images" and given:
+            raise UserError(
+                f"{given[0]}: {arguments.model} is {self.models}, which makes them of noise alone: MODEL "
+                "OUT_DIR --count N."
+            )
 
     def refuse_others(self, arguments: Namespace, model: Path) -> None:
         """Options that another task's models have.
@@ -126,6 +150,24 @@ def in_columns(head: str, entries: Sequence[Mapping[str, Any]], digits: int) -> 
     ]
 
 
+def temperatures_of(given: str | None) -> tuple[float, ...]:
+    """What ``--temperature`` says: one, or several between commas; 1 where nothing is said.
+
+    Raises:
+        UserError: one that is none.
+    """
+    found = []
+    for text in (given or "1").split(","):
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and value >= 0):
+            raise UserError(f"--temperature (= {text}) must be at least 0; 0.6 to 1 is usual.")
+        found.append(value)
+    return tuple(dict.fromkeys(found))
+
+
 def add_averaging(group: Any) -> None:
     """The options of a command by which the newest checkpoints of a directory are averaged."""
     group.add_argument(
@@ -140,12 +182,14 @@ def add_averaging(group: Any) -> None:
     group.add_argument("--normalize", action="store_true", help="divide these by their sum")
 
 
+# Options of synthesize that are about its inputs, or about sound.
+OF_INPUTS = ("float", "mel_scale", "match_length", "chunk_seconds", "test", "accept_untested")
 # Options that not every task's models have, by their attribute.
 OPTIONS = frozenset(
     {
         *("slim", "delay", "container_max_values", "metadata"),
         *("format", "discriminators", "config"),
         *("average", "epsilon", "normalize"),
-        *("temperature", "seed", "latent", "trim", "reference", "latents"),
+        *("temperature", "seed", "count", "latent", "trim", "reference", "latents"),
     }
 )

@@ -53,3 +53,10 @@ def test_a_seed_that_was_said_is_not_said_twice() -> None:
         command(Run(Path("0"), "0", "done", overrides=("seed=4",), seed=4)) == "python -m namexp.train seed=4"
     )
     assert command(Run(Path("0"), "0", "done", seed=4)) is None
+
+
+def test_a_job_of_a_sweep_that_sets_more_than_it_chooses_is_repeated_with_it_as_one_run() -> None:
+    overrides = ("model.kind=waveflow", "seed=2", "sweep=parameter_sharing", "hydra.sweep.dir=x")
+    assert command(Run(Path("0"), "0", "done", overrides=overrides, seed=2)) == (
+        "python -m namexp.train model.kind=waveflow seed=2 sweep=parameter_sharing hydra.mode=RUN"
+    )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import hashlib
 
-from namexp.data.splits import OFFICIAL_VALIDATION, official, parted, report, tail
+from namexp.data.splits import OFFICIAL_VALIDATION, nanoflow, official, parted, report, tail
 
 # clips of the chapters of LJSpeech that the report's parts need; the set has 13,100 in 50 chapters
 CHAPTERS = range(1, 51)
@@ -33,6 +33,16 @@ def test_the_reports_split_goes_by_chapters() -> None:
     assert len(validation) == 2 * 10
 
 
+def test_nanoflows_split_is_the_first_1310_by_name_and_no_clip_twice() -> None:
+    names = _names(262)
+    assert len(names) == 13100
+    train, validation = nanoflow(names[::-1])
+    assert (len(train), len(validation)) == (11790, 1310)
+    assert validation == names[:1310], "by name, whatever the order of a list"
+    assert train[0] == names[1310], "the official tail -n+1310 would begin with the 1310th, which validates"
+    assert nanoflow(names[:3]) == ([], names[:3])
+
+
 def test_the_tail_validates_where_no_split_is_named() -> None:
     assert tail(list("abcdefghijklmnopqrst")) == (list("abcdefghijklmnopqr"), ["s", "t"])
     assert tail(["a", "b"]) == (["a"], ["b"])
@@ -43,4 +53,5 @@ def test_rules_by_name() -> None:
     names = _names(30)
     assert parted(names, "ljspeech") == official(names)
     assert parted(names, "report") == report(names)
+    assert parted(names, "nanoflow") == nanoflow(names)
     assert parted(names, None) == tail(names)

@@ -1,4 +1,5 @@
-// What runs declare to be drawn of their columns, beside another run if wanted, and what is wrong with them.
+// What runs declare to be drawn, beside another run if wanted, and what is wrong with them: of their columns,
+// and of what came out in the end.
 const LEVELS_OF = { alarm: ["!", "bad"], notice: ["i", "wait"], fine: ["✓", "good"] };
 const NOBODY = "-1";
 const figured = R.order.filter((i) => R.figures[i]);
@@ -24,7 +25,14 @@ function figuresBlock(i) {
   const fill = () => {
     const other = companionOf(i);
     const runs = other === null ? [i] : [i, other];
-    holder.replaceChildren(...tables.map((table) => tableOf(table, runs)), h("div", { class: other === null ? "charts" : "charts beside" }, ...(R.figures[i] || []).map((figure) => figureOf(figure, runs))));
+    const look = other === null ? "charts" : "charts beside";
+    const chartsOf = (figures) => h("div", { class: look }, ...figures.map((figure) => figureOf(figure, runs)));
+    const own = R.figures[i] || [];
+    const after = own.filter((figure) => figure.after);
+    holder.replaceChildren(...[
+      ...tables.map((table) => tableOf(table, runs)), chartsOf(own.filter((figure) => !figure.after)),
+      after.length ? h("h3", { class: "after", text: "What came out" }) : null, after.length ? chartsOf(after) : null,
+    ].filter(Boolean));
     for (const plot of holder.querySelectorAll(".plot")) plot.begin();
   };
   const others = figured.filter((other) => other !== i);
@@ -52,44 +60,86 @@ function tableOf(table, runs) {
 
 // --- figures -----------------------------------------------------------------------------------
 
+// Whatever is drawn, as marks: {kind, word, points}; points are [x, y], or [x, low, high] of a band.
+const KINDS_OF_MARKS = ["bands", "bars", "lines"];
+
+function marksOf(figure, log) {
+  return KINDS_OF_MARKS.flatMap((kind) => Object.entries(figure[kind] || {}).map(([word, all]) => ({ kind, word, points: log ? all.filter((p) => p[1] > 0) : all }))).filter((mark) => mark.points.length);
+}
+
+const levelsOf = (figure) => Object.entries(figure.levels || {});
+const wordsIn = (figure) => ["bars", "lines", "bands"].flatMap((kind) => Object.keys(figure[kind] || {}));
+const valuesIn = (figure) => [...marksOf(figure).flatMap((mark) => mark.points.flatMap((p) => p.slice(1))), ...levelsOf(figure).map(([, level]) => level)];
+
 // One chart for each run, all with one scale of values.
 function figureOf(figure, runs) {
   const shown = runs.map((i) => ({ i, figure: (R.figures[i] || []).find((own) => own.title === figure.title) }));
   const known = shown.filter((own) => own.figure);
-  const values = known.flatMap((own) => Object.values(own.figure.lines)).flatMap((line) => line.map((point) => point[1]));
+  const values = known.flatMap((own) => valuesIn(own.figure));
   const log = figure.log && values.some((v) => v > 0);
-  const words = [...new Set(known.flatMap((own) => Object.keys(own.figure.lines)))];
-  const domain = domainOf(values, log);
+  const words = [...new Set(known.flatMap((own) => wordsIn(own.figure)))];
+  const levels = [...new Set(known.flatMap((own) => levelsOf(own.figure).map(([word]) => word)))];
+  const hasBars = known.some((own) => Object.keys(own.figure.bars || {}).length);
+  const domain = domainOf(hasBars && !log ? [0, ...values] : values, log);
+  if (hasBars && !log) domain[0] = Math.min(0, ...values); // bars stand on the axis
   const plots = shown.map((own) => {
     const plot = h("div", { class: "plot", role: "img", "aria-label": `${figure.title} of ${nameOf(own.i)}` });
     plot.begin = () => drawFigure(plot, own, { log, words, domain });
-    return h("div", {}, runs.length > 1 ? h("p", { class: "hint", text: nameOf(own.i) }) : null, plot);
+    const about = [runs.length > 1 ? nameOf(own.i) : "", (own.figure && own.figure.note) || ""].filter(Boolean).join(": ");
+    return h("div", {}, about ? h("p", { class: "hint", text: about, title: about }) : null, plot);
   });
-  const key = h("span", { class: "key" }, ...words.map((word, k) => keyOf(`--c${k % 8}`, word)));
+  const key = h("span", { class: "key" }, ...words.map((word, k) => keyOf(`--c${k % 8}`, word)), ...levels.map((word) => keyOf("--muted", word)));
   return h("figure", {}, h("figcaption", { class: "bar" }, h("b", { text: figure.title }), key), h("div", { class: "plots" }, ...plots));
 }
 
 function drawFigure(plot, { i, figure }, { log, words, domain }) {
-  const lines = figure ? Object.entries(figure.lines).map(([word, points]) => ({ word, points: log ? points.filter((p) => p[1] > 0) : points })).filter((line) => line.points.length) : [];
-  const xs = lines.flatMap((line) => [line.points[0][0], line.points[line.points.length - 1][0]]);
+  const marks = figure ? marksOf(figure, log) : [];
+  const xs = marks.flatMap(({ kind, points }) => {
+    const room = kind === "bars" ? spacing(points) / 2 : 0;
+    return [points[0][0] - room, points[points.length - 1][0] + room];
+  });
+  const whole = marks.every(({ points }) => points.every((p) => Number.isInteger(p[0])));
   chart(plot, {
-    height: 190, empty: "This run has no such columns.",
-    x: { domain: xs.length ? domainOfX(xs) : null, label: figure ? figure.x : "", format: format.short, whole: true },
-    y: { domain, log, label: "", format: format.tick },
-    draw(svg, sx, sy) {
-      for (const { word, points } of lines) {
-        const colour = `var(--c${words.indexOf(word) % 8})`;
-        const mark = points.length === 1
-          ? s("circle", { cx: sx(points[0][0]), cy: sy(points[0][1]), r: 3.5, fill: colour })
-          : s("path", { class: "line", stroke: colour, d: pathOf(points, sx, sy) });
-        const [x, y] = points[points.length - 1];
-        mark.addEventListener("pointermove", (event) => showTip(event, `${nameOf(i)}: ${word}\n${format.value(y)} in ${figure.x} ${format.count(x)}`));
-        mark.addEventListener("pointerleave", hideTip);
-        svg.append(mark);
+    height: 190, empty: "This run has nothing of it.",
+    x: { domain: xs.length ? domainOfX(xs) : null, label: figure ? figure.x : "", format: format.short, whole },
+    y: { domain, log, label: (figure && figure.y) || "", format: format.tick },
+    draw(svg, sx, sy, frame) {
+      for (const { kind, word, points } of marks) {
+        const shape = DRAWN[kind](points, `var(--c${words.indexOf(word) % 8})`, sx, sy, frame);
+        shape.addEventListener("pointermove", (event) => {
+          const at = event.clientX - svg.getBoundingClientRect().left;
+          const near = points.reduce((a, b) => (Math.abs(sx(b[0]) - at) < Math.abs(sx(a[0]) - at) ? b : a));
+          const where = figure.after ? `at ${figure.x} ${format.value(near[0])}` : `in ${figure.x} ${format.count(near[0])}`;
+          showTip(event, `${nameOf(i)}: ${word}\n${near.slice(1).map(format.value).join(" to ")} ${where}`);
+        });
+        shape.addEventListener("pointerleave", hideTip);
+        svg.append(shape);
+      }
+      for (const [, level] of figure ? levelsOf(figure) : []) {
+        if (!log || level > 0) svg.append(s("line", { class: "level", x1: frame.left, x2: frame.right, y1: sy(level), y2: sy(level) }));
       }
     },
   });
 }
+
+const spacing = (points) => points.slice(1).reduce((least, p, k) => Math.min(least, p[0] - points[k][0]), points.length > 1 ? Infinity : 1) || 1;
+
+const DRAWN = {
+  lines: (points, colour, sx, sy) => (points.length === 1
+    ? s("circle", { cx: sx(points[0][0]), cy: sy(points[0][1]), r: 3.5, fill: colour })
+    : s("path", { class: "line", stroke: colour, d: pathOf(points, sx, sy) })),
+  bars: (points, colour, sx, sy, frame) => {
+    const half = spacing(points) / 2;
+    const foot = Math.min(frame.bottom, sy(0) || frame.bottom);
+    const d = points.map(([x, y]) => `M${sx(x - half).toFixed(1)} ${foot}V${sy(y).toFixed(1)}H${sx(x + half).toFixed(1)}V${foot}Z`).join("");
+    return s("path", { class: "bars", fill: colour, d });
+  },
+  bands: (points, colour, sx, sy) => {
+    if (points.length === 1) return s("line", { class: "band", stroke: colour, "stroke-width": 8, x1: sx(points[0][0]), x2: sx(points[0][0]), y1: sy(points[0][1]), y2: sy(points[0][2]) });
+    const d = `${pathOf(points, sx, sy)}L${pathOf([...points].reverse().map(([x, , high]) => [x, high]), sx, sy).slice(1)}Z`;
+    return s("path", { class: "band", fill: colour, d });
+  },
+};
 
 function domainOfX(xs) {
   const low = Math.min(...xs);

@@ -12,9 +12,9 @@ function drawHeadline() {
   if (!scored.length) return;
   const best = scored.reduce((a, b) => (isBetter(headlineOf(b.own), headlineOf(a.own)) ? b : a));
   const figures = [[format.loud(best.own), `${HEADLINE.better === "lower" ? "lowest" : "highest"} ${HEADLINE.name}: ${R.runs.length > 1 ? `run ${best.run.label}, ` : ""}${best.own.name}`]];
-  if (R.front.length > 1) {
+  if (R.front.length > 1 && FIRST_COST) {
     const cheapest = R.runs[R.front[0][0]].submodels[R.front[0][1]];
-    figures.push([`${format.short(cheapest.macs)} MACs`, `the cheapest model, at ${format.loud(cheapest)}`]);
+    figures.push([`${FIRST_COST.format(FIRST_COST.of(cheapest))} ${FIRST_COST.unit}`, `the cheapest model, at ${format.loud(cheapest)}`]);
   }
   if (R.knobs.length) figures.push([`${format.db(R.runs[R.knobs[0]].knob.score)} dB`, R.runs.length > 1 ? `best knob score: run ${R.runs[R.knobs[0]].label}` : "knob score"]);
   const trainings = new Map(R.runs.filter((run) => !missing(run.seconds_training)).map((run) => [run.training_id || run.label, run.seconds_training]));

@@ -1,10 +1,15 @@
-// Error against what it costs: computation, size or time.
-// What a model costs, each so that less is better. The front of the table is over MACs.
-const COSTS = [
-  { id: "macs", name: "MACs per sample", title: "computation", of: (own) => own.macs, label: "MACs per sample", format: format.short },
-  { id: "parameters", name: "weights", title: "size", of: (own) => own.parameters, label: "weights", format: format.short },
-  { id: "speed", name: "speed", title: "speed", of: (own) => (own.realtime_factor > 0 ? 1 / own.realtime_factor : null), label: "times real time on one thread: faster to the left", format: (v) => format.factor(1 / v) },
-].filter((cost) => R.runs.some((run) => run.submodels.some((own) => cost.of(own) > 0 && headlineOf(own) !== null)));
+// The headline against what it costs: computation, size, time, or whatever else runs declare.
+// Each so that less is better. The front of the table is over the first that is declared.
+const KNOWN_COSTS = {
+  macs_per_sample: { id: "macs", name: "MACs per sample", title: "computation", unit: "MACs" },
+  parameters: { name: "weights", title: "size" },
+  realtime_factor: { id: "speed", name: "speed", title: "speed", label: "times real time on one thread: faster to the left", unit: "real time", format: (v) => format.factor(1 / v), count: (v) => format.factor(1 / v), all: "real time" },
+};
+const COSTS = R.costs.map((key) => {
+  const name = (KNOWN_COSTS[key] || {}).name || key.replaceAll("_", " ");
+  return { key, id: key, title: name, label: name, unit: name, all: name, format: format.short, count: format.count, ...KNOWN_COSTS[key], name, of: (own) => own.costs[key] ?? null };
+}).filter((cost) => R.runs.some((run) => run.submodels.some((own) => cost.of(own) > 0 && headlineOf(own) !== null)));
+const FIRST_COST = COSTS.find((cost) => cost.key === R.costs[0]) || null;
 const costNow = () => COSTS.find((cost) => cost.id === byId("scatter-axis").value) || COSTS[0];
 
 function setUpScatter() {
@@ -16,17 +21,17 @@ function setUpScatter() {
 function tipOf(i, j) {
   const run = R.runs[i];
   const own = run.submodels[j];
-  const costs = [missing(own.macs) ? null : `${format.count(own.macs)} MACs per sample`, costNow().id === "parameters" ? `${format.count(own.parameters)} weights` : null, costNow().id === "speed" ? `${format.factor(own.realtime_factor)} real time` : null];
-  const lines = [`${nameOf(i)}: ${own.name}`, `${HEADLINE.name} ${format.headline(own)}`, ...costs.filter(Boolean)];
+  const costs = COSTS.filter((cost) => cost.of(own) > 0 && (cost === COSTS[0] || cost === costNow())).map((cost) => `${cost.count(cost.of(own))} ${cost.all}`);
+  const lines = [`${nameOf(i)}: ${own.name}`, `${HEADLINE.name} ${format.headline(own)}`, ...costs];
   const settings = settingsLine(run);
   if (settings) lines.push(settings);
-  if (own.pareto && costNow().id === "macs") lines.push("on the Pareto front");
+  if (own.pareto && costNow() === FIRST_COST) lines.push("on the Pareto front");
   return lines.join("\n");
 }
 
 // The points that nothing beats in both, from the cheapest on.
 function frontOf(cost) {
-  if (cost.id === "macs") return R.front.map(([i, j]) => R.runs[i].submodels[j]);
+  if (cost === FIRST_COST) return R.front.map(([i, j]) => R.runs[i].submodels[j]);
   const all = R.runs.flatMap((run) => run.submodels).filter((own) => cost.of(own) > 0 && headlineOf(own) !== null);
   const front = [];
   for (const own of all.sort((a, b) => cost.of(a) - cost.of(b) || (isBetter(headlineOf(a), headlineOf(b)) ? -1 : 1))) {
@@ -82,9 +87,10 @@ function drawFront(svg, front, sx, sy, frame) {
 
 function labelFront(svg, front, sx, sy, frame) {
   const taken = [];
+  const alike = front.length > 1 && new Set(front.map(({ own }) => own.channels)).size === 1;
   for (const { own, x: at, y: height } of [...front].reverse()) {
-    if (!own.channels) continue;
-    const text = `${own.channels} ch`;
+    if (!alike && !own.channels) continue;
+    const text = alike ? own.name : `${own.channels} ch`; // what tells them apart
     const width = text.length * 6.4;
     const right = sx(at) + 10 + width < frame.right;
     const x = right ? sx(at) + 10 : sx(at) - 10 - width;

@@ -62,15 +62,22 @@ function comparisonBlock() {
       h("td", { text: missing(c.ratio) ? format.figure(c.difference) : `${format.figure(c.ratio)}×` }), h("td", { text: interval }), h("td", { text: pValue(c.p_holm), title: missing(c.p) ? null : `${pValue(c.p)} before the correction; ${c.paired ? "paired by seed" : "Welch"}, n = ${c.n.join(" and ")}` }), verdict(c));
   });
   const head = [["A", "text"], ["B", "text"], ["size", "text"], [`${HEADLINE.name} of A ${IS_LOG ? "/" : "−"} B`], ["95 % interval"], ["p (Holm)"], ["verdict", "text"]];
-  return h("div", {}, h("h3", { style: "margin-top:20px", text: "Do the settings really differ?" }),
+  return h("div", {}, h("h3", { style: "margin-top:20px", text: "Do the settings really differ?" }), verdictList(),
     h("p", { class: "hint", text: `t-test on ${IS_LOG ? "log " : ""}${HEADLINE.name}, paired where both have the same seeds, else Welch's. p is corrected by Holm for all rows of this table; the intervals are of each row by itself. With many settings the six best are compared.` }),
     h("div", { class: "scroll tall bare", tabindex: 0, role: "region", "aria-label": "Comparisons of settings" }, h("table", { class: "plain", id: "comparisons" }, h("thead", {}, h("tr", {}, ...head.map(([text, look]) => h("th", { class: look, text })))), h("tbody", {}, ...rows))));
+}
+
+const VERDICTS_SHOWN = 12;
+
+function verdictList() {
+  const lines = R.verdicts.slice(0, VERDICTS_SHOWN).map(({ holds, text }) => h("li", {}, h("b", { class: holds ? "good" : "wait", "aria-label": holds ? "holds" : "cannot tell", text: holds ? "✓" : "?" }), h("span", { text })));
+  return h("div", { class: "diagnosis" }, h("ul", { id: "verdicts" }, ...lines));
 }
 
 const pValue = (p) => (missing(p) ? NONE : p < 0.001 ? "< 0.001" : p.toFixed(3));
 
 function verdict(c) {
   if (c.differ === null) return h("td", { class: "text muted", text: "cannot tell (n < 2)" });
-  if (!c.differ) return h("td", { class: "text muted", text: "cannot tell them apart" });
+  if (!c.differ) return h("td", { class: "text muted", text: "this budget cannot tell" });
   return h("td", { class: "text verdict", text: c.better === "a" ? "A is better" : "B is better" });
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,8 @@ class DensityDoors(Doors):
     """Runs, checkpoints and ``model.safetensors``."""
 
     models = "a density of images"
-    own_options = frozenset()
-
-    instead = "; its samples are pictures of its run."
+    own_options = frozenset({"temperature", "seed", "count"})
+    makes = "images"
 
     def evaluate(self, arguments: Namespace) -> Evaluated:
         """Bits per dimension of every set of images, and of all."""
@@ -40,6 +39,12 @@ class DensityDoors(Doors):
 
         density = load_density(arguments.file)
         return Inspected.of({**_described(density.network.spec), **density.about})
+
+    def synthesize(self, arguments: Namespace) -> Iterator[str]:
+        """Images, from noise alone."""
+        from namexp.tasks.density.sampling import Drawing, sample
+
+        return sample(arguments.model, arguments.output, Drawing.of(arguments))
 
     def describe(self, config: Any) -> Mapping[str, Any]:
         """The same of a config."""

@@ -15,6 +15,7 @@ class VocoderDoors(Doors):
 
     models = "a vocoder"
     own_options = frozenset({"format", "discriminators", "config"})
+    makes = "sound"
 
     def evaluate(self, arguments: Namespace) -> Evaluated:
         """Every clip's mel error and MRSTFT, and their means."""

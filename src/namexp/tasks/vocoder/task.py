@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from namexp.tasks.vocoder.networks import VocoderNetwork, build_network, discrim
 from namexp.tasks.vocoder.scoring import score
 from namexp.tasks.vocoder.showing.declared import page
 from namexp.tasks.vocoder.showing.outcome import declared_clips, show
-from namexp.tasks.vocoder.showing.preview import Preview, reference_clips
+from namexp.tasks.vocoder.showing.preview import play, previews, reference_clips
 from namexp.tasks.vocoder.speaking import data_module, load, opening
 from namexp.tasks.vocoder.synthesizing import synthesize_test_set
 from namexp.tasks.vocoder.weights.exporting import save_verified
@@ -115,21 +116,10 @@ class Vocoder(Task[VocoderConfig, Speech]):
 
     def callbacks(self, training: Speaking) -> list[pl.Callback]:
         """How it sounds on the way."""
-        config = training.config
-        every = config.logger.audio_every_n_validations
-        if every is None or not (config.callbacks.audio or config.callbacks.plots or training.tracker.active):
-            return []
-        preview = Preview(
-            VocoderLayout(training.layout.root),
-            training.tracker,
-            self.data(training, ALONE),
-            config.model.mels,
-            config.callbacks,
-            seed=config.seed,
-            seconds=config.logger.audio_seconds,
-            every_n_validations=every,
+        data = self.data(training, ALONE)
+        return previews(
+            training, data, partial(play, data=data, seconds=training.config.logger.audio_seconds)
         )
-        return [preview]
 
     def score(self, training: Speaking) -> Scores:
         """Every validation clip, by the best weights; and what the page shows."""

@@ -124,10 +124,14 @@ def declared_sheets(sheets: list[Sheet], wanted: CallbacksConfig) -> list[Mappin
 
 def write_sheet(root: Path, sheet: Sheet) -> Path:
     """Draw the PNG; its path."""
-    pixels = laid_out(sheet.images, sheet.columns)
     path = root / sheet.file
-    write_atomically(path, lambda temporary: imsave(temporary, pixels, format="png"))
+    write_png(path, laid_out(sheet.images, sheet.columns))
     return path
+
+
+def write_png(path: Path, pixels: Pixels) -> None:
+    """(height, width, 3)."""
+    write_atomically(path, lambda temporary: imsave(temporary, np.ascontiguousarray(pixels), format="png"))
 
 
 def laid_out(images: Pixels, columns: int) -> Pixels:

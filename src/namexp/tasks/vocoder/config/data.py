@@ -29,7 +29,8 @@ class SpeechData:
     """The whole group.
 
     ``train_list`` and ``validation_list`` are looked for in ``dir``; null: train.txt (or training.txt) and
-    validation.txt where they lie there, else ``metadata.csv``, parted by ``split``.
+    validation.txt where they lie there, else ``metadata.csv``, parted by ``split``. The splits ``report`` and
+    ``nanoflow`` part what is there also where lists lie beside it.
     """
 
     dir: Any

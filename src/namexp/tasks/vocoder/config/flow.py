@@ -130,7 +130,10 @@ class FlowConfig(ExperimentConfig):
     files = ("data.dir", "data.test_dir")
     neutral = (*NEUTRAL, "loss.reference_ll")
     abilities = frozenset({"init_average", "init_partial", "trainer.recompute"})
-    options: ClassVar[Mapping[str, str]] = {"data": "speech, ljspeech or ljspeech_report", "loss": "flow"}
+    options: ClassVar[Mapping[str, str]] = {
+        "data": "speech, ljspeech, ljspeech_report or ljspeech_nanoflow",
+        "loss": "flow",
+    }
 
     def __post_init__(self) -> None:
         """Agreement between groups."""

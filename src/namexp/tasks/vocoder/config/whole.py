@@ -33,7 +33,10 @@ class VocoderConfig(ExperimentConfig):
     )
     files = ("data.dir", "data.mels", "data.test_dir")
     neutral = (*NEUTRAL, "trainer.skip_oom")
-    options: ClassVar[Mapping[str, str]] = {"data": "speech, ljspeech or ljspeech_report", "loss": "hifigan"}
+    options: ClassVar[Mapping[str, str]] = {
+        "data": "speech, ljspeech, ljspeech_report or ljspeech_nanoflow",
+        "loss": "hifigan",
+    }
 
     def __post_init__(self) -> None:
         """Agreement between groups."""

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from namexp.audio.mel_scale import MelSpec
-from namexp.data.clip_lists import Entry, find, leaves, read_list, without_suffix
-from namexp.data.splits import parted
+from namexp.data.clip_lists import SUFFIXES, Entry, find, leaves, read_list, without_suffix
+from namexp.data.splits import PART_THEMSELVES, parted
 from namexp.data.utterances import Utterance, each, measured, refuse_shared
 from namexp.errors import UserError
 from namexp.tasks.vocoder.config.data import SpeechData
@@ -39,7 +39,7 @@ def find_clips(config: SpeechData, mel: MelSpec) -> tuple[list[Utterance], list[
         sources = tuple(str(path) for path in lists)
     else:
         train, validation = _by_rule(config, directory)
-        sources = (f"{directory / METADATA}, parted by {config.split or TAIL}",) * 2
+        sources = (f"{_clips_named_by(directory)}, parted by {config.split or TAIL}",) * 2
     for part, found, source in (("train", train, sources[0]), ("validation", validation, sources[1])):
         _expect(len(found), getattr(config, f"expected_{part}_clips"), part, source)
     parts = [_measured(part, name, mel) for part, name in ((train, "train"), (validation, "validation"))]
@@ -50,7 +50,7 @@ def find_clips(config: SpeechData, mel: MelSpec) -> tuple[list[Utterance], list[
 def _lists(config: SpeechData, directory: Path) -> Lists | None:
     """Those that are named, or that lie in the directory; None where its metadata.csv is to be parted."""
     given = config.train_list, config.validation_list
-    if given == (None, None) and config.split == "report":
+    if given == (None, None) and config.split in PART_THEMSELVES:
         return None
     train = _list(given[0], TRAIN_LISTS, directory)
     validation = _list(given[1], VALIDATION_LISTS, directory)
@@ -74,17 +74,35 @@ def _list(given: str | None, usual: Sequence[str], directory: Path) -> Path | No
 
 
 def _by_rule(config: SpeechData, directory: Path) -> tuple[Found, Found]:
-    """The clips of metadata.csv, parted by the split; those that neither part takes are left out."""
-    path = directory / METADATA
-    if not path.is_file():
+    """The clips of metadata.csv, parted by the split; those that neither part takes are left out.
+
+    Where there is no metadata.csv, all that lie in wavs/ or in the directory itself.
+    """
+    path = _clips_named_by(directory)
+    listed = read_list(path) if path.name == METADATA else _lying_in(path)
+    if not listed:
         raise UserError(
-            f"data.dir (= {directory}): holds no {METADATA}, which data.split={config.split} parts."
+            f"data.dir (= {directory}): holds no {METADATA}, which data.split={config.split} parts, and no "
+            "clips."
         )
-    entries = {entry.name: entry for entry in read_list(path)}
+    entries = {entry.name: entry for entry in listed}
     names = parted(list(entries), config.split)
     log.info("%s: %d clips, parted by %s", path, len(entries), config.split or TAIL)
     train, validation = (_files([entries[name] for name in part], path, directory) for part in names)
     return train, validation
+
+
+def _clips_named_by(directory: Path) -> Path:
+    """The metadata.csv, or the folder of the clips."""
+    wavs = directory / "wavs"
+    metadata = directory / METADATA
+    return metadata if metadata.is_file() else wavs if wavs.is_dir() else directory
+
+
+def _lying_in(folder: Path) -> list[Entry]:
+    """Its clips, by name."""
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    return [Entry(path.name, number, is_id=True) for number, path in enumerate(paths, 1)]
 
 
 def _files(entries: Sequence[Entry], source: Path, directory: Path) -> Found:

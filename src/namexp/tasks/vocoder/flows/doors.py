@@ -24,6 +24,7 @@ class FlowDoors(Doors):
             *("temperature", "seed", "latent", "trim", "reference", "latents"),
         }
     )
+    makes = "sound"
 
     def evaluate(self, arguments: Namespace) -> Evaluated:
         """Every clip's log-likelihood, and the mean."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from namexp.errors import UserError
 from namexp.models.waveflow import Noise
+from namexp.tasks.doors import temperatures_of
 from namexp.tasks.vocoder.flows.latents import StoredLatent
 from namexp.tasks.vocoder.flows.loading import load_flow
 from namexp.tasks.vocoder.flows.playing import Latent, in_pieces
@@ -55,7 +55,7 @@ class Drawing(NamedTuple):
         if arguments.trim == "official" and arguments.match_length:
             raise UserError("--trim official ends earlier, and --match-length later; give one of them.")
         return cls(
-            _temperatures(arguments.temperature),
+            temperatures_of(arguments.temperature),
             arguments.seed or 0,
             arguments.latent,
             arguments.trim == "official",
@@ -66,19 +66,6 @@ class Drawing(NamedTuple):
         if self.latent is not None:
             return StoredLatent(self.latent, n_height, temperature=temperature)
         return Noise(n_height, seed=self.seed, temperature=temperature)
-
-
-def _temperatures(given: str | None) -> tuple[float, ...]:
-    found = []
-    for text in (given or "1").split(","):
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not (math.isfinite(value) and value >= 0):
-            raise UserError(f"--temperature (= {text}) must be at least 0; 0.6 to 1 is usual.")
-        found.append(value)
-    return tuple(dict.fromkeys(found))
 
 
 def synthesize(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 
 from namexp.audio.mel import log_mel
@@ -21,15 +23,18 @@ from namexp.schema.initial import Initial
 from namexp.tasks.vocoder.config.flow import FlowConfig
 from namexp.tasks.vocoder.data.module import SpeechDataModule
 from namexp.tasks.vocoder.data.speech import Speech
+from namexp.tasks.vocoder.flows.charts import latent_charts
 from namexp.tasks.vocoder.flows.exporting import save_verified
 from namexp.tasks.vocoder.flows.likelihood import Likelihood, clip_likelihood
 from namexp.tasks.vocoder.flows.loading import start_from
 from namexp.tasks.vocoder.flows.module import FlowModule, Steps
 from namexp.tasks.vocoder.flows.networks import build_network, training_memory
 from namexp.tasks.vocoder.flows.playing import playable_samples, speed, synthesised
+from namexp.tasks.vocoder.flows.previewing import HEARD, play
 from namexp.tasks.vocoder.flows.synthesizing import synthesize_test_set
 from namexp.tasks.vocoder.flows.voice import FlowVoice
 from namexp.tasks.vocoder.layout import MODEL, VocoderLayout
+from namexp.tasks.vocoder.showing.preview import previews, reference_clips
 from namexp.tasks.vocoder.speaking import data_module, load, opening
 from namexp.tracking.tracker import Clip
 
@@ -46,6 +51,7 @@ class Flow(Task[FlowConfig, Speech]):
     """WaveFlow and NanoFlow from clips of speech; out comes ``model.safetensors``."""
 
     name = "flow"
+    leaves = ("previews/*",)
     products = (MODEL,)
 
     def rows(self, config: FlowConfig) -> tuple[Row, ...]:
@@ -64,14 +70,16 @@ class Flow(Task[FlowConfig, Speech]):
         return {"parameters_training": spec.num_parameters_training, "receptive_field": spec.receptive_field}
 
     def page(self, config: FlowConfig) -> Mapping[str, Any]:
-        """The likelihood and its two parts."""
-        del config
+        """The likelihood, beside what it is held against, and its two parts; ranked against its size."""
+        reference = config.loss.reference_ll
         both = {"prior": "Prior part of the likelihood", "logdet": "Log-determinant, nats a sample"}
         return {
             "figures": [
                 {
                     "title": "Log-likelihood, nats a sample",
                     "columns": {"train": "train/ll", "validation": "ll"},
+                    "x": "step",
+                    "levels": {} if reference is None else {"reference": float(reference)},
                 },
                 *(
                     {"title": title, "columns": {"train": f"train/{name}", "validation": f"val/{name}"}}
@@ -80,6 +88,7 @@ class Flow(Task[FlowConfig, Speech]):
                 {"title": "Learning rate", "columns": {"flow": "train/lr"}, "log": True},
                 {"title": "Gradient norm", "columns": {"flow": "train/grad_norm"}, "log": True},
             ],
+            "costs": ["parameters", "macs_per_sample", "realtime_factor"],
             "words": {"target": "Recording", "generated": "Generated"},
         }
 
@@ -124,6 +133,17 @@ class Flow(Task[FlowConfig, Speech]):
         """Segments of the clips."""
         return data_module(training, place)
 
+    def references(self, training: Flowing) -> Mapping[str, Clip]:
+        """The clip that is listened to on the way, as it was recorded."""
+        names = [utterance.name for utterance in training.material.validation]
+        return reference_clips(self.data(training, ALONE), names, HEARD)
+
+    def callbacks(self, training: Flowing) -> list[pl.Callback]:
+        """How it sounds on the way."""
+        data = self.data(training, ALONE)
+        playing = partial(play, data=data, seconds=training.config.logger.audio_seconds)
+        return previews(training, data, playing, HEARD)
+
     def score(self, training: Flowing) -> Scores:
         """Every validation clip, by the best weights."""
         network, data = _network(training), self.data(training, ALONE)
@@ -137,9 +157,20 @@ class Flow(Task[FlowConfig, Speech]):
         return Scores(
             values={"val_loss": -ll, "ll": ll},
             rows=[{"realtime_factor": round(audio / cpu, 3)}],
-            facts={"clips": _declared(clips, audible=training.config.callbacks.audio)},
+            facts={
+                "clips": _declared(clips, audible=training.config.callbacks.audio),
+                "charts": self._charts(training, clips, data) if training.config.callbacks.plots else [],
+            },
             shown=clips,
         )
+
+    def _charts(
+        self, training: Flowing, clips: Scored, data: SpeechDataModule
+    ) -> Sequence[Mapping[str, Any]]:
+        """Of the median clip."""
+        i = _chosen(clips)["median"]
+        audio = data.validation_clip(i)[1][0, 0]
+        return latent_charts(_network(training), audio, training.config.model.mels.input, clips[i][0])
 
     def export(self, training: Flowing, summary: Mapping[str, Any]) -> None:
         """``model.safetensors``, read back and compared."""

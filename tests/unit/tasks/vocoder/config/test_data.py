@@ -28,7 +28,11 @@ def test_stored_mels_are_of_clips_as_they_are() -> None:
 
 @pytest.mark.parametrize(
     ("name", "split", "train", "validation"),
-    [("ljspeech", "ljspeech", 12950, 150), ("ljspeech_report", "report", 10712, 2388)],
+    [
+        ("ljspeech", "ljspeech", 12950, 150),
+        ("ljspeech_report", "report", 10712, 2388),
+        ("ljspeech_nanoflow", "nanoflow", 11790, 1310),
+    ],
 )
 def test_the_splits_of_ljspeech_expect_their_counts(
     name: str, split: str, train: int, validation: int

@@ -89,6 +89,36 @@ def test_the_splits_of_ljspeech(tmp_path: Path) -> None:
     assert _names(_load(tmp_path, split="ljspeech")) == (["LJ001-0001"], ["LJ001-0028"])
 
 
+@pytest.mark.parametrize("folder", [".", "wavs"])
+def test_nanoflows_split_needs_the_clips_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    monkeypatch.setattr("namexp.data.splits.NANOFLOW_VALIDATION", 2)
+    for i, name in enumerate("cadb"):
+        write_clip(tmp_path / folder / f"{name}.wav", noise(name, 9000 + i))
+    assert _names(_load(tmp_path, split="nanoflow")) == (["c", "d"], ["a", "b"])
+    (tmp_path / "metadata.csv").write_text("d|x\nc|x\na|x\n")  # it says which clips there are
+    assert _names(_load(tmp_path, split="nanoflow")) == (["d"], ["a", "c"])
+    for name, clips in (("train.txt", "a|\nb|\n"), ("validation.txt", "c|\n")):
+        (tmp_path / name).write_text(clips)
+    assert _names(_load(tmp_path, split="nanoflow")) == (["d"], ["a", "c"]), (
+        "lists that lie there part otherwise"
+    )
+    _refused(
+        tmp_path, "parted by nanoflow: has 1 clip for train and", split="nanoflow", expected_train_clips=9
+    )
+
+
+def test_the_lists_of_nanoflows_readme_share_a_clip_which_is_refused_by_name(tmp_path: Path) -> None:
+    write_set(tmp_path, train=("c", "d", "e"), validation=("a", "b"))
+    clips = sorted(f"wavs/{path.name}" for path in (tmp_path / "wavs").iterdir())
+    (tmp_path / "train_files.txt").write_text("\n".join(clips[1:]))  # tail -n+2: from the second on
+    (tmp_path / "test_files.txt").write_text("\n".join(clips[:2]))
+    lists = {"train_list": "train_files.txt", "validation_list": "test_files.txt"}
+    message = _refused(tmp_path, "clip wavs/b is listed to train and to validate", **lists)
+    assert str(tmp_path / "wavs" / "b.wav") in message
+
+
 def test_counts_that_differ_from_the_expected(tmp_path: Path) -> None:
     write_set(tmp_path)
     _refused(
