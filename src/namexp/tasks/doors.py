@@ -117,7 +117,7 @@ def in_columns(head: str, entries: Sequence[Mapping[str, Any]], digits: int) -> 
 # Options that not every task's models have, by their attribute.
 OPTIONS = frozenset(
     {
-        *("slim", "delay", "container_max_values", "metadata"),
+        *("slim", "delay", "allow_unequal_lengths", "container_max_values", "metadata"),
         *("format", "discriminators", "config"),
         *("temperature", "seed", "reference"),
     }
