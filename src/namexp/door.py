@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -60,6 +61,8 @@ def guarded(name: str, work: Callable[[], int | None]) -> int:
     A user's mistake and a file that cannot be read or written end in one line on stderr and status
     1; Ctrl-C in 130. Anything else is a defect of namexp and keeps its traceback.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need be no text
     try:
         return work() or OK
     except (UserError, OSError) as error:
