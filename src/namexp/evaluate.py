@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from namexp.door import guarded
+from namexp.door import guarded, refuse_missing
 from namexp.runs.files import write_json
 from namexp.tasks.doors import add_averaging
 
@@ -35,6 +35,7 @@ def _arguments() -> argparse.Namespace:
     amps = parser.add_argument_group("models of amps")
     amps.add_argument("--slim", type=float, metavar="V", help="only the size that plays at V")
     amps.add_argument("--delay", type=int, metavar="N", help="samples the target lags behind the input")
+    amps.add_argument("--allow-unequal-lengths", action="store_true", help="score what both recordings share")
     vocoders = parser.add_argument_group("vocoders")
     vocoders.add_argument(
         "--config",
@@ -52,6 +53,10 @@ def _arguments() -> argparse.Namespace:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
+    import logging
+
+    refuse_missing(arguments.model, *arguments.paths)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # notices, on stderr
     from namexp.tasks.known import doors_at
 
     doors = doors_at(arguments.model, arguments.config)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from namexp.door import guarded
+from namexp.door import guarded, refuse_missing
 
 
 def _arguments() -> argparse.Namespace:
@@ -27,6 +27,7 @@ def _arguments() -> argparse.Namespace:
 def _render(arguments: argparse.Namespace) -> None:
     import logging
 
+    refuse_missing(arguments.model, arguments.input)
     from namexp.tasks.capture.rendering import render_file
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # notices, on stderr

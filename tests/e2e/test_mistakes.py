@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -98,6 +99,39 @@ def test_tools_fail_in_one_line_too(
     assert len(failed.stderr.strip().splitlines()) == 1
     assert expected in failed.stderr
     assert not (tmp_path / "out.wav").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["train", "data.input={x}", "data.target=none.wav"], "none.wav: no such file"),
+        (["train", "data.input=none.wav", "data.target={x}"], "none.wav: no such file"),
+        (["train", "data.pairs=[{{input: none.wav, target: {x}}}]"], "none.wav: no such file"),
+        (["train", "init_from=none.nam"], "none.nam: no such file"),
+        (["train", "model=hifigan_tiny", "data.dir=none"], "none: no such file"),
+        (["evaluate", "linear.nam", "none.wav", "{x}"], "none.wav: no such file"),
+        (["evaluate", "linear.nam", "{x}", "none.wav"], "none.wav: no such file"),
+        (["render", "linear.nam", "none.wav", "out.wav"], "none.wav: no such file"),
+        (["render", "none.nam", "{x}", "out.wav"], "none.nam: no such file"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_wrong_file_name_is_answered_before_torch_is_imported(
+    tmp_path: Path, arguments: list[str], expected: str
+) -> None:
+    for name in ("x.wav", "linear.nam"):
+        (tmp_path / name).write_bytes(b"never read")
+    command, *rest = (argument.format(x=tmp_path / "x.wav") for argument in arguments)
+    code = (
+        f"import sys; sys.argv[1:] = {rest!r}; from namexp.{command} import main; status = main(); "
+        "sys.exit('torch is there' if 'torch' in sys.modules else status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 1
+    assert expected in done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
 def test_wrong_usage_of_a_tool_is_status_2(command: Run) -> None:

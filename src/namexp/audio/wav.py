@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
 from namexp.atomic import write_atomically
-from namexp.errors import UserError
+from namexp.audio.containers import Stated, UnsoundError, stated
+from namexp.errors import UserError, one_line
+
+log = logging.getLogger(__name__)
 
 Samples = NDArray[np.float32]
 
@@ -29,48 +33,104 @@ class Recording(NamedTuple):
 
 BLOCK = 1 << 20  # samples read at a time
 
+# What becomes of a lossy file: it is no recording, but may be played. "noticed" says so, "taken" does not.
+Lossy = Literal["refused", "noticed", "taken"]
 
-def read_wav(path: Path | str) -> Recording:
-    """Read a mono file of any format that libsndfile knows (PCM 8 to 32, float, FLAC, ...).
+_WIDTHS = {
+    "PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8,
+}  # fmt: skip
+_UNREAD = ("ALAC", "DWVW")  # lossless, but not always as libsndfile decodes them
+
+
+def read_wav(path: Path | str, *, lossy: Lossy = "refused") -> Recording:
+    """Read a mono file as a whole: WAV (RF64 and W64 too), AIFF, CAF, AU or FLAC, whatever it is called.
 
     Integer formats are divided by 2 ** (bits - 1); 8-bit WAV is unsigned, its zero is 128.
 
+    Args:
+        path: of the file.
+        lossy: what becomes of MP3, Ogg, and WAVs and others that hold ADPCM, mu-law and the like.
+
     Raises:
-        UserError: missing, not audio, not mono, empty, or with samples that are not finite.
+        UserError: missing, not audio, not mono, empty, cut off, lossy, or with samples that are not finite.
     """
-    with open_wav(path) as wav:
+    with open_wav(path, lossy=lossy) as wav:
         return Recording(np.concatenate(list(wav.blocks())), wav.sample_rate)
 
 
 @contextmanager
-def open_wav(path: Path | str) -> Iterator[WavReader]:
+def open_wav(path: Path | str, *, lossy: Lossy = "refused") -> Iterator[WavReader]:
     """Open what ``read_wav`` reads, to read it in blocks.
 
     Raises:
-        UserError: as ``read_wav``; samples that are not finite only when their block is read.
+        UserError: as ``read_wav``; samples that are not finite, and packed ones that are not as many as the
+            header says, only when they are read.
     """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such file.")
-    try:
-        file = soundfile.SoundFile(path)
-    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
-        raise _unreadable(path, error) from None
-    with file:
+    with ExitStack() as stack:
+        try:
+            raw = stack.enter_context(
+                path.open("rb", buffering=0)
+            )  # libsndfile reads on from where it stands
+            said = stated(raw)
+            raw.seek(0)
+            # not by its name, from which libsndfile would guess a format
+            file = stack.enter_context(soundfile.SoundFile(raw.fileno(), closefd=False)) if said else None
+        except UnsoundError as error:
+            raise UserError(f"{path}: {error}") from None
+        except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
+            raise _unreadable(path, error) from None
+        if said is None or file is None:
+            raise UserError(
+                f"{path}: not an audio file that can be read: it is none of WAV, RF64, W64, AIFF, CAF, AU "
+                "and FLAC; export the recording as WAV or FLAC."
+            )
+        _check_coding(path, file, lossy)
         if file.channels != 1:
             raise UserError(
                 f"{path}: has {file.channels} channels and must have 1; export the recording as mono."
             )
-        if file.frames == 0:
-            raise UserError(f"{path}: holds no samples.")
-        yield WavReader(path, file)
+        _check_length(path, file, said)
+        yield WavReader(path, file, said.md5)
+
+
+def _check_coding(path: Path, file: soundfile.SoundFile, lossy: Lossy) -> None:
+    coding = file.subtype
+    if coding.startswith(_UNREAD):
+        raise UserError(f"{path}: {coding} is not read; export the recording as WAV or FLAC.")
+    if coding in _WIDTHS or lossy == "taken":
+        return
+    name = coding if coding.upper() != "MPEG_LAYER_III" else "MP3"
+    if lossy == "refused":
+        raise UserError(
+            f"{path}: is lossy ({name}), so it is not what was recorded, and may begin late; export the "
+            "recording as WAV or FLAC, and not from this file."
+        )
+    log.warning("%s: is lossy (%s): not what was recorded, and it may begin late", path, name)
+
+
+def _check_length(path: Path, file: soundfile.SoundFile, said: Stated) -> None:
+    if file.frames <= 0:
+        raise UserError(f"{path}: holds no samples.")
+    width = _WIDTHS.get(file.subtype)
+    if width is None:
+        return
+    counts = [said.num_samples, None if said.data_bytes is None else said.data_bytes // width]
+    for count in counts:
+        if count not in (None, file.frames):
+            raise UserError(
+                f"{path}: its header says {count} samples and {file.frames} are found; open it in an audio "
+                "editor, see that it is whole, and export it."
+            )
 
 
 class WavReader:
-    """An open mono recording."""
+    """An open mono recording, to be read once."""
 
-    def __init__(self, path: Path, file: soundfile.SoundFile) -> None:
-        self._path, self._file = path, file
+    def __init__(self, path: Path, file: soundfile.SoundFile, md5: bytes | None = None) -> None:
+        self._path, self._file, self._md5 = path, file, md5
         self.sample_rate: int = file.samplerate
         self.num_samples: int = file.frames
 
@@ -86,16 +146,18 @@ class WavReader:
         """(up to size,) float32 samples at a time, to the end.
 
         Raises:
-            UserError: the file is damaged or has samples that are not finite.
+            UserError: the file is damaged or has samples that are not finite; those before have been given.
         """
-        start = 0
+        start, digest = 0, hashlib.md5(usedforsecurity=False)
         while start < self.num_samples:
             try:
                 block = self._file.read(size, dtype="float64")
             except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
-                raise _unreadable(self._path, error) from None
+                raise self._cut_off(start, error) from None
             if block.size == 0:
-                break
+                raise self._cut_off(start)
+            if self._md5 is not None:
+                digest.update(_stored(block, _WIDTHS[self._file.subtype]))
             with np.errstate(over="ignore"):  # a double beyond float32 becomes inf and is refused below
                 mono = block.astype(np.float32)
             if not np.isfinite(mono).all():
@@ -104,10 +166,33 @@ class WavReader:
                 raise UserError(f"{self._path}: {place}; the file is damaged, record it again.")
             start += mono.size
             yield mono
+        if self._md5 not in (None, digest.digest()):
+            raise UserError(
+                f"{self._path}: its samples are not those that its checksum says: it is damaged, or not "
+                "whole; copy or export it again."
+            )
+
+    def _cut_off(self, start: int, error: Exception | None = None) -> UserError:
+        why = "" if error is None else f" ({_reason(error)})"
+        return UserError(
+            f"{self._path}: is cut off or damaged: its header says {self.num_samples} samples, and after "
+            f"{start} of them no more can be read{why}; copy or export it again."
+        )
+
+
+def _stored(block: NDArray[np.float64], width: int) -> bytes:
+    """The samples as a FLAC file's checksum sees them: integers of ``width`` bytes, the low one first."""
+    integers = (block * 2.0 ** (8 * width - 1)).astype("<i4")
+    return integers.view(np.uint8).reshape(-1, 4)[:, :width].tobytes()
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path}: not an audio file that can be read: {error}")
+    return UserError(f"{path}: not an audio file that can be read: {_reason(error)}")
+
+
+def _reason(error: Exception) -> str:
+    """Without what libsndfile calls the file, a number."""
+    return one_line(error).removeprefix(getattr(error, "prefix", ""))
 
 
 def write_wav(path: Path | str, samples: Samples, sample_rate: int) -> None:

@@ -62,7 +62,7 @@ def _put_sound(library: Library, path: Path, name: str, inside: bool) -> dict[st
     linked = None if inside else library.link(path)
     if linked is not None:
         return linked
-    samples, rate = read_wav(path)
+    samples, rate = read_wav(path, lossy="taken")
     return library.sound(samples, rate, name, path, inside=inside)
 
 

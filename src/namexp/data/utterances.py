@@ -86,7 +86,8 @@ def digest_of_files(paths: Sequence[Path], what: str) -> str:
     """The sha256 of the contents of files, in their order; every one is read.
 
     Raises:
-        UserError: a file with numbers that are not finite: only formats that can hold some are decoded.
+        UserError: a file with numbers that are not finite, or that is not whole: only those are decoded of
+            which the header cannot tell.
     """
     digest = hashlib.sha256()
     for found in each(_digest, paths, what):
@@ -104,13 +105,16 @@ def _digest(path: Path) -> bytes:
                 digest.update(chunk)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}.") from None
-    if _holds_floats(head):
+    if _must_be_decoded(head):
         read_wav(path)
     return digest.digest()
 
 
-def _holds_floats(head: bytes) -> bool:
-    """Whether a file may hold numbers that are not finite: all but integer WAV and FLAC."""
+def _must_be_decoded(head: bytes) -> bool:
+    """Whether a file may hold what its header does not tell: all but integer WAV, whose length is checked.
+
+    Numbers that are not finite, or, packed as in FLAC, fewer samples than it says.
+    """
     if head[:4] == b"RIFF":
         place = head.find(b"fmt ")
         # 1: integers; 0xFFFE: of a kind that stands further on, its first two bytes are such a number again
@@ -118,7 +122,7 @@ def _holds_floats(head: bytes) -> bool:
         if kind == 0xFFFE:
             kind = int.from_bytes(head[place + 32 : place + 34], "little")
         return kind != 1
-    return head[:4] not in (b"fLaC", b"\x93NUM")
+    return head[:4] != b"\x93NUM"
 
 
 def each(work: Callable[[T], R], items: Sequence[T], what: str) -> Iterable[R]:

@@ -21,7 +21,7 @@ from namexp.runs.entry import is_held, record_failure
 from namexp.runs.layout import RunLayout
 from namexp.runs.table import outcome_table
 from namexp.schema.callbacks import CallbacksConfig
-from namexp.schema.experiment import ExperimentConfig, resolved_config
+from namexp.schema.experiment import ExperimentConfig, require_files, resolved_config
 from namexp.schema.resuming import AUTO, continued_config, stored_config
 from namexp.sweeps.directory import SweepLayout
 from namexp.sweeps.record import InterruptedSweepError, runs_in_workers
@@ -102,7 +102,11 @@ class Execution:
     ) -> tuple[ExperimentConfig, dict[str, Any]]:
         """The config as an object and as plain values."""
         if cfg.resume in (None, AUTO):
-            return self.tasks.parse(cfg), resolved_config(cfg, self.tasks.config_of(cfg))
+            cls = self.tasks.config_of(cfg)
+            config, resolved = self.tasks.parse(cfg), resolved_config(cfg, cls)
+            if not RunLayout(run_dir).config.exists():  # what is done needs none of them any more
+                require_files(resolved, cls)
+            return config, resolved
         stored = stored_config(RunLayout(run_dir).config)
         resolved = continued_config(stored, cfg, overrides, self.tasks.config_of(stored))
         return self.tasks.parse(resolved), resolved

@@ -22,6 +22,7 @@ from namexp.schema.composition import composed, explain
 from namexp.schema.resuming import AUTO, forced, resume_argument, stored_config
 from namexp.sweeps.directory import SweepLayout, job_table, read_jobs, unfinished
 from namexp.sweeps.record import NOT_A_RUN, SweepRecord, SweepRefused
+from namexp.sweeps.slurm import wait_for_others
 
 MULTIRUN = {"-m", "--multirun"}
 
@@ -81,6 +82,7 @@ def _run_hydra(hydra_main: Callable[[], Any], execution: Execution) -> int:
         root = SweepRecord.started
         if root is None or not unfinished(root):  # no job's failure, then
             raise _explained(error) from None
+        wait_for_others()
         _end_sweep(root)  # the jobs have said why, each in its own directory
         if SweepLayout(root).interrupted.exists():
             raise KeyboardInterrupt from None

@@ -212,3 +212,20 @@ def named_files(config: Mapping[str, Any], cls: type[ExperimentConfig]) -> dict[
         *path, name = place.split(".")
         found[place] = [item.get(name) for item in _items(dict(config), path)]
     return found
+
+
+def require_files(config: Mapping[str, Any], cls: type[ExperimentConfig]) -> None:
+    """See that the files which a new training reads are there, before anything slow is begun.
+
+    Args:
+        config: resolved.
+        cls: of the config.
+
+    Raises:
+        UserError: the first that is not.
+    """
+    named = {**named_files(config, cls), "init_from": [config.get("init_from")]}
+    for setting, paths in named.items():
+        for path in paths:
+            if isinstance(path, str) and not os.path.exists(path):
+                raise UserError(f"{path}: no such file or directory ({setting}).")

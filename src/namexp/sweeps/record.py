@@ -23,6 +23,7 @@ from namexp.errors import one_line
 from namexp.runs.files import write_json
 from namexp.schema.resuming import AUTO
 from namexp.sweeps.directory import SweepLayout, read_record
+from namexp.sweeps.slurm import tell_what_is_waited_for
 
 NOT_A_RUN = (
     "resume (= {}) continues one run; a sweep is continued by python -m namexp.sweep resume SWEEP, one "
@@ -85,6 +86,8 @@ class SweepRecord(Callback):
         sweep.interrupted.unlink(missing_ok=True)
         if runs_in_workers(config.hydra.launcher):
             _let_workers_finish(sweep)
+        if config.hydra.launcher._target_.endswith("SlurmLauncher"):
+            tell_what_is_waited_for()
 
 
 def runs_in_workers(launcher: Any) -> bool:

@@ -187,7 +187,7 @@ OF_INPUTS = ("float", "mel_scale", "match_length", "chunk_seconds", "test", "acc
 # Options that not every task's models have, by their attribute.
 OPTIONS = frozenset(
     {
-        *("slim", "delay", "container_max_values", "metadata"),
+        *("slim", "delay", "allow_unequal_lengths", "container_max_values", "metadata"),
         *("format", "discriminators", "config"),
         *("average", "epsilon", "normalize"),
         *("temperature", "seed", "count", "latent", "trim", "reference", "latents"),

@@ -74,6 +74,30 @@ def test_numbers_that_are_not_finite_are_found_while_reading(tmp_path: Path, sub
         digest_of_files([good, bad], "x")
 
 
+def test_a_packed_clip_that_is_not_whole_is_found_while_reading(tmp_path: Path) -> None:
+    whole, bad = tmp_path / "whole.flac", tmp_path / "bad.flac"
+    for path in (whole, bad):
+        soundfile.write(path, np.linspace(-0.5, 0.5, 9999), RATE, subtype="PCM_16")
+    assert len(digest_of_files([whole], "x")) == 64
+    content = bytearray(bad.read_bytes())
+    count = int.from_bytes(content[18:26], "big")
+    for damaged in (
+        content[: len(content) // 2],
+        content[:18] + (count - 99).to_bytes(8, "big") + content[26:],
+        content[:-30] + bytes([content[-30] ^ 8]) + content[-29:],
+    ):
+        bad.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"bad\.flac: "):
+            digest_of_files([whole, bad], "x")
+
+
+@pytest.mark.parametrize("subtype", ["ULAW", "MS_ADPCM"])
+def test_a_lossy_clip_is_nothing_to_learn_from(tmp_path: Path, subtype: str) -> None:
+    path = _wav(tmp_path / "a.wav", np.linspace(-0.5, 0.5, 9999), subtype=subtype)
+    with pytest.raises(UserError, match=rf"a\.wav: is lossy \({subtype}\)"):
+        _measured(path)
+
+
 def test_extensible_wav_is_looked_into(tmp_path: Path) -> None:
     samples = np.where(np.arange(999) == 5, np.inf, 0.0)
     path = tmp_path / "bad.wav"

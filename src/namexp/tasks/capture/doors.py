@@ -15,7 +15,7 @@ class CaptureDoors(Doors):
     """``.nam`` files, and the runs that they come from."""
 
     models = "a model of an amp"
-    own_options = frozenset({"slim", "delay", "container_max_values", "metadata"})
+    own_options = frozenset({"slim", "delay", "allow_unequal_lengths", "container_max_values", "metadata"})
 
     instead = ", it plays a recording: python -m namexp.render MODEL IN OUT."
 
@@ -29,7 +29,11 @@ class CaptureDoors(Doors):
                 "were given: python -m namexp.evaluate MODEL IN.wav TARGET.wav."
             )
         submodels = evaluate_files(
-            arguments.model, *arguments.paths, slim=arguments.slim, delay=arguments.delay or 0
+            arguments.model,
+            *arguments.paths,
+            slim=arguments.slim,
+            delay=arguments.delay or 0,
+            allow_unequal_lengths=arguments.allow_unequal_lengths,
         )
         names = [key for key in submodels[0] if key != "index"]
         lines = [

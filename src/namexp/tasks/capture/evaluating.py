@@ -9,20 +9,28 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from namexp.audio.wav import Recording, read_wav
 from namexp.errors import UserError
+from namexp.tasks.capture.data.aligning import Part, aligned
+from namexp.tasks.capture.data.sounding import require_sound
 from namexp.tasks.capture.metrics import recording_metrics
 from namexp.tasks.capture.weights.playable import Playable, load_playable
 
 
 def evaluate_files(
-    model: Path, input: Path, target: Path, *, slim: float | None = None, delay: int = 0
+    model: Path,
+    input: Path,
+    target: Path,
+    *,
+    slim: float | None = None,
+    delay: int = 0,
+    allow_unequal_lengths: bool = False,
 ) -> list[dict[str, Any]]:
     """The metrics of every size, or of the one that plays at ``slim``, with its ``index``.
 
-    As in training, the first R - 1 samples are context and are not scored.
+    As in training, the first R - 1 samples are context and are not scored, and lengths and silence are
+    treated alike.
 
     Args:
         model: a ``.nam``, a checkpoint or a run directory.
@@ -30,20 +38,28 @@ def evaluate_files(
         target: what it should answer, at the level of the recording.
         slim: position of the quality knob; None: every size.
         delay: samples the target lags behind the input.
+        allow_unequal_lengths: cut to the shorter one, however different they are.
 
     Raises:
-        UserError: unreadable, other rates, too short, or silent.
+        UserError: unreadable, lossy (the target), other rates, other lengths, too short, or silent.
     """
     playable = load_playable(model)
-    recordings = read_wav(input), read_wav(target)
+    recordings = read_wav(input, lossy="noticed"), read_wav(target)
     _check_rates(playable, model, dict(zip((input, target), recordings, strict=True)))
     rows = range(playable.num_sizes)
     if slim is not None:
         row = playable.selected(slim)
         rows = range(row, row + 1)
-    x, y = (torch.from_numpy(recording.samples) for recording in recordings)
     context = (playable.network.receptive_field or 1) - 1
-    x, y = _aligned(x, y, delay, context, target)
+    part = aligned(
+        *recordings,
+        delay=delay,
+        names=(str(input), str(target)),
+        allow_unequal=allow_unequal_lengths,
+        settings=("--delay", "--allow-unequal-lengths"),
+    )
+    _check_scored(part, context, input, target)
+    x, y = torch.from_numpy(part.input), torch.from_numpy(part.target)
     played = playable.play(x)[list(rows)]
     metrics = recording_metrics([(played[:, context:], y[context:])])
     return [
@@ -61,16 +77,13 @@ def _check_rates(playable: Playable, model: Path, recordings: dict[Path, Recordi
         raise UserError(f"the sample rates differ ({shown}); convert them to one rate.")
 
 
-def _aligned(x: Tensor, y: Tensor, delay: int, context: int, target: Path) -> tuple[Tensor, Tensor]:
-    """(L,) each, from the same moment on."""
-    length = min(x.numel(), y.numel() - delay) if delay >= 0 else min(x.numel() + delay, y.numel())
-    if length <= context:
+def _check_scored(part: Part, context: int, input: Path, target: Path) -> None:
+    """There must be something to score, and it must sound."""
+    if part.target.size <= context:
         raise UserError(
-            f"{target}: {max(0, length)} samples are left to score at --delay {delay}, and the model needs "
-            f"more than its receptive field of {context + 1}."
+            f"{target}: {part.target.size} samples are left to score, and the model needs more than its "
+            f"receptive field of {context + 1}."
         )
-    first_x, first_y = max(0, -delay), max(0, delay)
-    x, y = x[first_x : first_x + length], y[first_y : first_y + length]
-    if not torch.any(y[context:]):
-        raise UserError(f"{target}: is silent, so ESR is undefined; check the recording.")
-    return x, y
+    for samples, path in zip(part, (input, target), strict=True):
+        require_sound(samples, str(path))
+        require_sound(samples[context:], str(path), part="what is scored of it ")

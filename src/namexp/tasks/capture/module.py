@@ -33,6 +33,7 @@ class CaptureModule(TaskModule):
         *,
         loss: LossConfig,
         graphed: bool = False,
+        target_scale: float = 1.0,
     ) -> None:
         """Put the network to work.
 
@@ -42,11 +43,13 @@ class CaptureModule(TaskModule):
             loss: weights of the terms, and the metric that selects the best checkpoint.
             graphed: replay loss and gradients as one CUDA graph where the network lies on a GPU; only
                 for one process in full precision.
+            target_scale: what the targets were multiplied by; metrics are at the recording's level.
         """
         super().__init__(network, optimisation)
         self.row_suffixes = network.row_suffixes
         self.loss = CaptureLoss(loss)
         self._val_metric = VAL_LOSS_METRIC[loss.val_loss]
+        self._target_scale = target_scale
         self._graphs_wanted = graphed
         self._graphed_loss: GraphedLoss | None = None
 
@@ -101,9 +104,8 @@ class CaptureModule(TaskModule):
         return respond(self.network, batch.input)[0], batch.target[0]
 
     def validated(self, found: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
-        """The metrics of all recordings together."""
-        metrics = recording_metrics(found)
-        return {"val_loss": metrics[self._val_metric], **metrics}
+        """The metrics of all recordings together; what selects the best is at the level of training."""
+        return recording_metrics(found, scale=self._target_scale, val_loss=self._val_metric)
 
     # --- graphs -------------------------------------------------------------------------------------
 

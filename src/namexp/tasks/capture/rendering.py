@@ -9,6 +9,7 @@ import torch
 from tqdm import tqdm
 
 from namexp.audio.wav import Samples, WavReader, open_wav, write_wav_blocks
+from namexp.door import refuse_other_format
 from namexp.errors import UserError
 from namexp.tasks.capture.weights.playable import Playable, load_playable
 
@@ -26,11 +27,13 @@ def render_file(model: Path, input: Path, output: Path, *, slim: float | None = 
         What was written, in a line.
 
     Raises:
-        UserError: unreadable, another rate, or a model that plays no finite numbers.
+        UserError: unreadable, another rate, an output that is called something else than a WAV, or a model
+            that plays no finite numbers.
     """
+    refuse_other_format(output, (".wav", ".wave"), "a WAV")
     playable = load_playable(model)
     row = playable.num_sizes - 1 if slim is None else playable.selected(slim)
-    with open_wav(input) as wav:
+    with open_wav(input, lossy="noticed") as wav:
         if playable.sample_rate and playable.sample_rate != wav.sample_rate:
             raise UserError(
                 f"{input}: is recorded at {wav.sample_rate} Hz and the model runs at "

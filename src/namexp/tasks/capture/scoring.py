@@ -43,7 +43,7 @@ def check_scorable(config: CaptureConfig, recordings: Recordings) -> None:
 def score(
     config: CaptureConfig, resolved: Mapping[str, Any], recordings: Recordings, network: Network
 ) -> Scores:
-    """Metrics, speed and thresholds; shown are the predictions of every validation recording.
+    """Metrics at the recording's level, speed, thresholds; shown are predictions of every validation part.
 
     Args:
         config: checked.
@@ -55,7 +55,11 @@ def score(
     inputs = [torch.from_numpy(part.input)[None] for part in recordings.validation]
     predictions = [respond(network, x)[0] for x in inputs]
     targets = [torch.from_numpy(part.target[R - 1 :]) for part in recordings.validation]
-    metrics = recording_metrics(zip(predictions, targets, strict=True))
+    metrics = recording_metrics(
+        zip(predictions, targets, strict=True),
+        scale=recordings.target_scale,
+        val_loss=VAL_LOSS_METRIC[config.loss.val_loss],
+    )
     thresholds = container_thresholds(
         config.plan, config.export.container_max_values, metrics["ESR"].tolist()
     )
@@ -66,7 +70,7 @@ def score(
     for row, threshold in zip(rows, thresholds or [], strict=False):
         row["max_value"] = threshold
     return Scores(
-        values={**metrics, "val_loss": metrics[VAL_LOSS_METRIC[config.loss.val_loss]]},
+        values=metrics,
         rows=rows,
         facts={
             "container_max_values": resolved["export"]["container_max_values"],

@@ -108,6 +108,7 @@ class Capture(Task[CaptureConfig, Recordings]):
             Optimisation.of(config),
             loss=config.loss,
             graphed=config.trainer.graphs,
+            target_scale=training.material.target_scale,
         )
 
     def data(self, training: Capturing, place: Place) -> CaptureDataModule:

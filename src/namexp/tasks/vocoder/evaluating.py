@@ -42,7 +42,7 @@ def evaluate_clips(model: Path, paths: Sequence[Path], *, config: Path | None = 
     voice = load_voice(model, config)
     files = files_in(paths)
     for path in files:
-        checked(path, voice.mels.input, Options())
+        checked(path, voice.mels.input, Options(), lossy="refused")
     found = [
         {"name": path.stem, **evaluate(voice, _clip(path))}
         for path in tqdm(files, desc="evaluating", delay=1.0, leave=False)

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from namexp.audio.mel_blocks import log_mel_blocks
 from namexp.audio.mel_scale import MelSpec
-from namexp.audio.wav import Samples, open_wav, read_wav, write_wav_blocks
+from namexp.audio.wav import Lossy, Samples, open_wav, read_wav, write_wav_blocks
 from namexp.door import shown
 from namexp.errors import UserError
 from namexp.tasks.vocoder.layout import GENERATED
@@ -191,7 +191,12 @@ def refuse_same_names(paths: Iterable[Path], written: str = GENERATED) -> None:
 
 
 def checked(
-    path: Path, spec: MelSpec, options: Options, statistics: Mapping[str, Any] | None = None
+    path: Path,
+    spec: MelSpec,
+    options: Options,
+    statistics: Mapping[str, Any] | None = None,
+    *,
+    lossy: Lossy = "noticed",
 ) -> Source:
     """A file that can be used: read to its end, so that nothing is written before a fault is found.
 
@@ -200,6 +205,7 @@ def checked(
         spec: of the model's mel.
         options: how it is done.
         statistics: of the mels that the model learned from; a mel that is unlike them is noticed.
+        lossy: what becomes of MP3 and the like: "refused" where the recording is what should come out.
 
     Raises:
         UserError: it cannot be used.
@@ -213,7 +219,7 @@ def checked(
         if hops < 1:
             raise UserError(f"{path}: has {mel.shape[1]} frame, and sound lies between two of them.")
         return Source(path, None, hops)
-    with open_wav(path) as wav:
+    with open_wav(path, lossy=lossy) as wav:
         check_recording(path, wav.sample_rate, wav.num_samples, spec)
         wav.read_through()
         samples = wav.num_samples
@@ -251,7 +257,7 @@ def mel_blocks(source: Source, spec: MelSpec, options: Options) -> Iterator[Tens
         mel = torch.from_numpy(read_mel(source.path, spec.n_mels, scale=options.mel_scale))
         yield from mel.split(frames, dim=1)
         return
-    samples = torch.from_numpy(read_wav(source.path).samples)
+    samples = torch.from_numpy(read_wav(source.path, lossy="taken").samples)  # it was noticed
     missing = source.hops * spec.hop_length - samples.numel()
     if missing > 0:
         samples = torch.nn.functional.pad(samples, (0, missing))

@@ -8,27 +8,23 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from namexp.audio import synth
 from namexp.audio.level import amplitude, db, rms
-from namexp.audio.wav import Recording, Samples, read_wav, sha256_of
+from namexp.audio.wav import Recording, read_wav, sha256_of
 from namexp.engine.training import Material
 from namexp.errors import UserError
 from namexp.tasks.capture.config.data import DataConfig, PairPlan
+from namexp.tasks.capture.data.aligning import Part, aligned
+from namexp.tasks.capture.data.sounding import require_sound, warn_of_clipping, warn_of_quiet
 
 log = logging.getLogger(__name__)
 
-UNEQUAL_SECONDS = 1.0  # a DAW's tail: shorter differences are cut with a notice
-
-
-class Part(NamedTuple):
-    """A stretch of a recording, input and target aligned: (L,) each."""
-
-    input: Samples
-    target: Samples
+SIDES = ("data.input", "data.target")
+NOTHING_TO_LEARN = ", so there is nothing to learn"
 
 
 @dataclass(frozen=True)
@@ -84,12 +80,16 @@ def load_recordings(config: DataConfig, *, receptive_field: int) -> Recordings:
         head, tail = _split(whole, plan, sample_rate, names)
         if head is not None:
             _require_length(head, receptive_field + config.ny - 1, "training", names, config)
+            for samples, name, side in zip(head, names, SIDES, strict=True):
+                require_sound(samples, name, side, part="the training part ", why=NOTHING_TO_LEARN)
+                warn_of_quiet(samples, name)
             train.append(head)
         if tail is not None:
             _require_length(tail, receptive_field, "validation", names, config)
-            # the first R - 1 samples are context: what is scored must sound
-            scored = Part(tail.input, tail.target[receptive_field - 1 :])
-            _require_sound(scored, f"{names[1]}: the validation part", "data.validation_seconds")
+            for samples, name in zip(tail, names, strict=True):
+                # the first R - 1 samples are context: what is scored must sound
+                scored = samples[receptive_field - 1 :]
+                require_sound(scored, name, "data.validation_seconds", part="the validation part: ")
             validation.append(tail)
     sha256 = {
         "input": [sha256_of(*input_) for _, input_, _ in pairs],
@@ -114,7 +114,9 @@ def _names(plan: PairPlan) -> tuple[str, str]:
 def _read_pair(plan: PairPlan) -> tuple[PairPlan, Recording, Recording]:
     if plan.input is None or plan.target is None:
         return plan, *synth.embedded_recording()
-    return plan, read_wav(plan.input), read_wav(plan.target)
+    input_, target = read_wav(plan.input, lossy="noticed"), read_wav(plan.target)
+    warn_of_clipping(target.samples, plan.target, target.sample_rate)
+    return plan, input_, target
 
 
 def _common_rate(pairs: list[tuple[PairPlan, Recording, Recording]], config: DataConfig) -> int:
@@ -133,27 +135,18 @@ def _common_rate(pairs: list[tuple[PairPlan, Recording, Recording]], config: Dat
 def _align(
     plan: PairPlan, input_: Recording, target: Recording, config: DataConfig, names: tuple[str, str]
 ) -> Part:
-    """Equal lengths, and the target moved by its delay."""
-    x, y = input_.samples, target.samples
-    difference = abs(x.size - y.size) / input_.sample_rate
-    if x.size != y.size:
-        if difference > UNEQUAL_SECONDS and not config.allow_unequal_lengths:
-            raise UserError(
-                f"{names[0]} has {x.size} samples and {names[1]} has {y.size}, {difference:.2f} s "
-                "apart; export both over the same range, or set data.allow_unequal_lengths=true to "
-                "use what they share."
-            )
-        log.info("lengths differ by %.3f s; both are cut to the shorter one", difference)
-    length = min(x.size, y.size)
-    x, y, delay = x[:length], y[:length], plan.delay
-    if abs(delay) >= length:
-        raise UserError(f"data.delay (= {delay}) is as long as {names[1]} ({length} samples).")
-    if delay > 0:
-        x, y = x[:-delay], y[delay:]
-    elif delay < 0:
-        x, y = x[-delay:], y[:delay]
-    _require_sound(Part(x, y), names[1], "data.target")
-    return Part(x, y)
+    """Equal lengths, and the target moved by its delay; both must sound."""
+    part = aligned(
+        input_,
+        target,
+        delay=plan.delay,
+        names=names,
+        allow_unequal=config.allow_unequal_lengths,
+        settings=("data.delay", "data.allow_unequal_lengths=true"),
+    )
+    for samples, name, setting in zip(part, names, SIDES, strict=True):
+        require_sound(samples, name, setting)
+    return part
 
 
 def _cut(part: Part, plan: PairPlan, sample_rate: int, names: tuple[str, str]) -> Part:
@@ -209,13 +202,6 @@ def _require_length(
         )
 
 
-def _require_sound(part: Part, name: str, key: str) -> None:
-    if not np.any(part.target):
-        raise UserError(
-            f"{name}: is silent: all {part.target.size} samples are 0; check the recording ({key})."
-        )
-
-
 def _apply_gains(recordings: Recordings, config: DataConfig) -> Recordings:
     """The input gain and the target scale of the config: they change the model for good."""
     gain, scale = amplitude(config.input_gain_db), config.target_scale
@@ -238,12 +224,9 @@ def _normalise(recordings: Recordings, config: DataConfig) -> Recordings:
     scale = 10^(level / 20) / sqrt(sum of y^2 over all training parts / their samples)
     """
     level = rms(part.target for part in recordings.train)
-    if level == 0.0:
-        raise UserError(
-            "data.target: the training part is silent, so there is nothing to learn; check the recording."
-        )
     if config.level_rms_dbfs is None:
         return recordings
+    assert level > 0.0, "every training part sounds"
     scale = amplitude(config.level_rms_dbfs) / level
     assert math.isfinite(scale), f"RMS {level} gives the scale {scale}"
     log.info(

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from namexp.door import refuse_other_format
 from namexp.errors import UserError
 from namexp.models.network import Network
 from namexp.nam.compose import compose_container, compose_model
@@ -171,8 +172,11 @@ def export_run(
         The path of the file.
 
     Raises:
-        UserError: no training there, thresholds that do not fit, unknown metadata.
+        UserError: no training there, an output that is called something else than a .nam, thresholds that
+            do not fit, unknown metadata.
     """
+    if output is not None:
+        refuse_other_format(output, (".nam",), "a .nam")
     run = CaptureLayout(root)
     config = check_config(plain_config(stored_config(run.config)), CaptureConfig)
     stored = load_stored(run)

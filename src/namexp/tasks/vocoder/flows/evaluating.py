@@ -68,7 +68,7 @@ def _reference(given: str) -> float:
 
 def _check(path: Path, voice: FlowVoice) -> None:
     spec = voice.mels.input
-    samples = checked(path, spec, Options()).samples or 0
+    samples = checked(path, spec, Options(), lossy="refused").samples or 0
     if whole_length(samples, voice.network) < spec.least_samples:
         raise UserError(
             f"{path}: has {samples} samples, and too few are left of whole frames; at least "

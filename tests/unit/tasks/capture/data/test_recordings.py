@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from collections.abc import Callable
@@ -293,29 +294,113 @@ def test_a_delay_as_long_as_the_recording_is_refused(load: Load, tmp_path: Path,
     _refused(load, message, delay=delay)
 
 
-def test_a_silent_target_is_refused(load: Load, tmp_path: Path) -> None:
-    message = f"{tmp_path / 'y.wav'}: is silent: all 500 samples are 0; check the recording (data.target)."
-    _refused(load, message, y=np.zeros(500, np.float32))
+@pytest.mark.parametrize(("side", "setting"), [("x", "data.input"), ("y", "data.target")])
+def test_silence_is_refused_by_the_files_name(load: Load, tmp_path: Path, side: str, setting: str) -> None:
+    message = f"{tmp_path / side}.wav: is silent: all 500 samples are 0; check the recording ({setting})."
+    _refused(load, message, **{side: np.zeros(500, np.float32)})
+
+
+@pytest.mark.parametrize(("side", "setting"), [("x", "data.input"), ("y", "data.target")])
+@pytest.mark.parametrize("every", [1, 50, 499])
+def test_the_last_bits_of_a_converter_are_silence(
+    load: Load, tmp_path: Path, side: str, setting: str, every: int
+) -> None:
+    bits = np.zeros(500, np.float32)
+    bits[::every] = 2.0**-23
+    message = f"{tmp_path / side}.wav: is silent: all 500 samples are next to nothing (-"
+    _refused(load, message, **{side: bits})
+    bits[:400] = _target(400)  # the validation part alone
+    message = f"{tmp_path / side}.wav: the validation part: is silent: all 98 samples are next to nothing"
+    _refused(load, message, **{side: bits})
+
+
+@pytest.mark.parametrize("side", ["x", "y"])
+def test_silence_in_the_second_of_several_pairs_is_refused_by_name(tmp_path: Path, side: str) -> None:
+    pairs = []
+    for i in range(2):
+        files = {"x": _input(500), "y": _target(500)}
+        files[side][: 400 * i] = 0.0
+        for name, samples in files.items():
+            write_wav(tmp_path / f"{name}{i}.wav", samples, RATE)
+        pairs.append({"input": str(tmp_path / f"x{i}.wav"), "target": str(tmp_path / f"y{i}.wav")})
+    with pytest.raises(UserError, match=rf"{side}1\.wav: the training part is silent"):
+        load_recordings(_config(pairs=pairs), receptive_field=R)
+
+
+@pytest.mark.parametrize(("level", "told"), [(-80.0, True), (-61.0, True), (-59.0, False), (-20.0, False)])
+def test_a_target_as_quiet_as_an_amp_that_nobody_plays_is_told_about(
+    load: Load, tmp_path: Path, caplog: pytest.LogCaptureFixture, level: float, told: bool
+) -> None:
+    y = np.full(500, 10 ** (level / 20), np.float32)
+    y[::2] *= -1
+    load(y=y, level_rms_dbfs=-18.0)
+    expected = (
+        f"{tmp_path / 'y.wav'}: the training part is very quiet, at {level:.0f} dBFS RMS: was the amp on"
+    )
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert [message.startswith(expected) for message in warnings] == [True] * told
+
+
+@pytest.mark.parametrize(
+    ("full", "subtype"),
+    [(1.0, "FLOAT"), (-1.0, "PCM_24"), (1.0, "PCM_16"), (-1.0, "PCM_16"), (1.5, "FLOAT")],
+)
+def test_a_target_that_reaches_full_scale_is_told_with_the_number_and_the_place(
+    load: Load, tmp_path: Path, caplog: pytest.LogCaptureFixture, full: float, subtype: str
+) -> None:
+    load()
+    assert caplog.messages == []
+    y = _target(500)
+    y[120:127] = full
+    y[300] = full
+    soundfile.write(tmp_path / "y.wav", y, RATE, subtype=subtype)
+    files = {"input": str(tmp_path / "x.wav"), "target": str(tmp_path / "y.wav")}
+    load_recordings(_config(**files), receptive_field=R)
+    (message,) = caplog.messages
+    assert message.startswith(f"{tmp_path / 'y.wav'}: clips: 8 samples reach full scale")
+    assert "the first is sample 120 (1.20 s)" in message
+
+
+def test_a_lossy_target_is_refused_and_a_lossy_input_told_about(
+    load: Load, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    load()
+    for name in ("x", "y"):
+        samples, _ = soundfile.read(tmp_path / f"{name}.wav")
+        soundfile.write(tmp_path / f"{name}u.wav", samples, RATE, subtype="ULAW")
+    plain, lossy = ({name: str(tmp_path / f"{name}{u}.wav") for name in "xy"} for u in ("", "u"))
+    with pytest.raises(UserError, match=r"yu\.wav: is lossy \(ULAW\)"):
+        load_recordings(_config(input=plain["x"], target=lossy["y"]), receptive_field=R)
+    load_recordings(_config(input=lossy["x"], target=plain["y"]), receptive_field=R)
+    (message,) = caplog.messages
+    assert message.startswith(f"{lossy['x']}: is lossy (ULAW)")
 
 
 @pytest.mark.parametrize("level", [-18.0, None])
-def test_a_silent_training_part_is_refused(load: Load, level: float | None) -> None:
-    y = _target(500)
-    y[:400] = 0.0
-    message = "data.target: the training part is silent, so there is nothing to learn"
-    _refused(load, message, y=y, level_rms_dbfs=level)
+@pytest.mark.parametrize("side", ["x", "y"])
+def test_a_silent_training_part_is_refused_by_the_files_name(
+    load: Load, tmp_path: Path, level: float | None, side: str
+) -> None:
+    files = {"x": _input(500), "y": _target(500)}
+    files[side][:400] = 0.0
+    message = (
+        f"{tmp_path / side}.wav: the training part is silent, so there is nothing to learn: all 400 samples "
+        "are 0"
+    )
+    _refused(load, message, **files, level_rms_dbfs=level)
 
 
 @pytest.mark.parametrize("sounding", [0, R - 1])
+@pytest.mark.parametrize("side", ["x", "y"])
 def test_a_validation_part_without_a_scored_sound_is_refused(
-    load: Load, tmp_path: Path, sounding: int
+    load: Load, tmp_path: Path, sounding: int, side: str
 ) -> None:
     # the first R - 1 samples of the validation part are context: a sound there alone has no ESR
-    y = _target(500)
-    y[400 + sounding :] = 0.0
+    files = {"x": _input(500), "y": _target(500)}
+    files[side][400 + sounding :] = 0.0
     scored = 100 - (R - 1)
-    message = f"{tmp_path / 'y.wav'}: the validation part: is silent: all {scored} samples are 0"
-    _refused(load, message + "; check the recording (data.validation_seconds).", y=y)
+    message = f"{tmp_path / side}.wav: the validation part: is silent: all {scored} samples are 0"
+    _refused(load, message + "; check the recording (data.validation_seconds).", **files)
 
 
 def test_one_scored_sample_that_sounds_is_enough(load: Load) -> None:
