@@ -26,10 +26,11 @@ What does not fit is left out and named.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
+
+from namexp.reading.plain import is_finite
 
 X = Literal["epoch", "step"]
 At = Literal["last", "best"]
@@ -198,7 +199,7 @@ def _clip(entry: Mapping[str, Any]) -> Clip:
     numbers = {
         name: float(value)
         for name, value in entry.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if is_finite(value)
     }
     return Clip(_title(entry, "name"), why, **paths, figures=numbers)
 

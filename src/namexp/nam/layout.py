@@ -11,6 +11,7 @@ from typing import Any
 
 from namexp.architectures.activation import PRELU_FILE_SLOPE, ActivationSpec, parse_activation
 from namexp.architectures.invariants import check_wavenet
+from namexp.architectures.limits import MOST_ARRAYS, MOST_LAYERS, within
 from namexp.architectures.played import ConvNetSpec, LinearSpec, LstmSpec
 from namexp.architectures.slimming import check_allowed_channels
 from namexp.architectures.spec import ModelSpec
@@ -50,6 +51,7 @@ def read_wavenet(config: Any, place: str, *, condition: ModelSpec | None, mono: 
     layers = fields.raw("layers")
     if not is_list(layers) or not layers:
         raise UserError(f"{fields.where('layers')} (= {shown(layers)}) must hold a layer array.")
+    within(len(layers), MOST_ARRAYS, fields.where("layers"), "layer arrays")
     fields.raw("head_scale")
     spec = WaveNetSpec(
         layer_arrays=tuple(
@@ -137,6 +139,7 @@ def _read_head(fields: Fields) -> HeadSpec:
 
 
 def _read_layers(fields: Fields, bottleneck: int) -> tuple[LayerSpec, ...]:
+    within(len(fields.items("dilations")), MOST_LAYERS, fields.where("dilations"), "entries")
     dilations = fields.integers("dilations", minimum=1)
     n = len(dilations)
     if fields.has("kernel_size") and fields.has("kernel_sizes"):
@@ -245,6 +248,7 @@ def read_other(architecture: str, config: Any, place: str) -> LinearSpec | LstmS
     if architecture == "Linear":
         return LinearSpec(fields.integer("receptive_field", minimum=1), fields.boolean("bias"))
     if architecture == "LSTM":
+        fields.expect("input_size", "hidden_size", "num_layers")
         size = fields.integer("input_size", minimum=1)
         if size != 1:
             raise UserError(f"{fields.where('input_size')} (= {size}) must be 1: the input is mono.")

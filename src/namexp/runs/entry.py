@@ -69,7 +69,8 @@ def entered(
         before = read_json(run.status) if resume and run.status.exists() else {}
         if before:
             status["started"] = before.get("started", status["started"])
-            status["resumed"] = [*before.get("resumed", []), now()]
+            resumed = before.get("resumed", [])
+            status["resumed"] = [*(resumed if isinstance(resumed, list) else []), now()]
         write_json(run.status, status)
         entry = Entry()
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from namexp.architectures.limits import check_patience
 from namexp.engine.checkpoint import load_checkpoint, load_network_state
 from namexp.errors import UserError
 from namexp.models.network import Network
@@ -79,6 +80,10 @@ def load_playable(path: Path) -> Playable:
     if path.suffix == ".ckpt":
         return _from_checkpoint(path)
     model = read_nam(path)
+    try:
+        check_patience(model.network.spec)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     return Playable(model.network, model.sample_rate)
 
 
