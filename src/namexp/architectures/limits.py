@@ -87,9 +87,9 @@ def _check_wavenet(spec: WaveNetSpec, place: str) -> None:
     for i, array in enumerate(spec.layer_arrays):
         where = f"{place}layers[{i}]"
         sizes = {
-            "channels": array.channels, "bottleneck": array.bottleneck, "condition_size": array.condition_size,
-            "input_size": array.input_size, "head.out_channels": array.head.out_channels,
-            "head1x1.out_channels": array.head1x1.out_channels,
+            "channels": array.channels, "bottleneck": array.bottleneck,
+            "condition_size": array.condition_size, "input_size": array.input_size, 
+            "head.out_channels": array.head.out_channels, "head1x1.out_channels": array.head1x1.out_channels,
         }  # fmt: skip
         for name, value in sizes.items():
             within(value, MOST_CHANNELS, f"{where}.{name}")
@@ -106,4 +106,6 @@ def _check_wavenet(spec: WaveNetSpec, place: str) -> None:
 
 def _width(array: LayerArraySpec) -> int:
     """The most channels that are held at a time."""
-    return max(array.channels, array.condition_size, *(array.mid_channels(layer) for layer in array.layers), 1)
+    return max(
+        array.channels, array.condition_size, *(array.mid_channels(layer) for layer in array.layers), 1
+    )

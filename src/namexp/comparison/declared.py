@@ -196,11 +196,7 @@ def _clip(entry: Mapping[str, Any]) -> Clip:
     why = entry.get("why", "")
     if not isinstance(why, str):
         raise ValueError("why must be a text")
-    numbers = {
-        name: float(value)
-        for name, value in entry.items()
-        if is_finite(value)
-    }
+    numbers = {name: float(value) for name, value in entry.items() if is_finite(value)}
     return Clip(_title(entry, "name"), why, **paths, figures=numbers)
 
 

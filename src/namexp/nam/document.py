@@ -54,12 +54,11 @@ _DECODER = json.JSONDecoder(parse_constant=refuse_constant, parse_int=integer)
 
 
 def _root(content: bytes) -> Any:
+    rest: UnicodeDecodeError | None = None
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:  # the root may be over before
         text, rest = content[: error.start].decode("utf-8-sig"), error
-    else:
-        rest = None
     check_amount(text)
     start = len(text) - len(text.lstrip(" \t\n\r"))
     try:

@@ -89,19 +89,19 @@ class _Inside(NamedTuple):
     """Where in a file a model is read.
 
     Attributes:
-        count: the one number of models that were begun so far.
+        begun: the one number of models that were begun so far.
         level: how many models it lies in.
     """
 
-    count: list[int]
+    begun: list[int]
     level: int
 
 
 def _build(document: Any, place: str, inside: _Inside, *, mono: bool) -> NamModel:
-    inside.count[0] += 1
-    within(inside.count[0], MOST_MODELS, "the file", "models")
+    inside.begun[0] += 1
+    within(inside.begun[0], MOST_MODELS, "the file", "models")
     within(inside.level, MOST_NESTED, "the depth of models in models")
-    below = _Inside(inside.count, inside.level + 1)
+    below = _Inside(inside.begun, inside.level + 1)
     check_root(document, place)
     prefix = f"{place}." if place else ""
     architecture = document["architecture"]

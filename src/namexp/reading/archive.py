@@ -29,7 +29,7 @@ def verify_archive(path: Path) -> None:
             raise UserError(f"{path}: not a checkpoint that can be read ({one_line(error)[:160]}).") from None
     if wrong is not None:
         raise UserError(
-            f"{path}: is damaged: the content of its part {ascii(wrong)} is not what was written "
+            f"{path}: is damaged: the content of its part {wrong!a} is not what was written "
             "(its checksum differs); take another copy of the file."
         )
 
@@ -39,7 +39,9 @@ def _check_entries(path: Path, archive: zipfile.ZipFile) -> None:
     if len(entries) > MOST_ENTRIES:
         raise UserError(f"{path}: has {len(entries)} parts, and {MOST_ENTRIES} is the most.")
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-        raise UserError(f"{path}: has packed parts, which a checkpoint never has; it could unpack to anything.")
+        raise UserError(
+            f"{path}: has packed parts, which a checkpoint never has; it could unpack to anything."
+        )
     if sum(entry.file_size for entry in entries) > LIMIT:
         raise UserError(f"{path}: its parts are larger than {LIMIT / MEGABYTE:,.0f} MB.")
 

@@ -9,7 +9,16 @@ from pathlib import Path
 from namexp.errors import UserError, one_line
 
 # What content of another shape than expected raises, whoever meets it first.
-KINDS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError, AssertionError, MemoryError)
+KINDS = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+    AssertionError,
+    MemoryError,
+)
 
 
 @contextmanager

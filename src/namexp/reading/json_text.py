@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from namexp.errors import UserError, one_line
 from namexp.reading.plain import depth_within, is_text
-from namexp.reading.regular import MEGABYTE, read_text
+from namexp.reading.regular import MEGABYTE, read_bytes
 
 LIMIT = 64 * MEGABYTE
 DEPTH = 100
@@ -27,9 +27,10 @@ def read_object(path: Path) -> dict[str, Any]:
     Raises:
         UserError: it cannot be read, is not JSON, holds text that is none, or something else than an object.
     """
-    text = read_text(path, LIMIT)
     try:
-        content = parsed(text)
+        content = parsed(read_bytes(path, LIMIT).decode("utf-8-sig"))
+    except UserError:
+        raise
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not JSON: {_reason(error)}.") from None
     if not isinstance(content, dict):

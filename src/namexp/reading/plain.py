@@ -1,10 +1,10 @@
-"""What plain values are: text, numbers, truth, nothing, lists and mappings of these, bounded in depth and number."""
+"""Plain values: text, numbers, truth, nothing, lists and mappings of these, within a depth and a number."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from namexp.errors import UserError
 
@@ -12,7 +12,7 @@ DEPTH = 50
 MOST_VALUES = 1_000_000
 
 
-def is_finite(value: Any) -> bool:
+def is_finite(value: Any) -> TypeGuard[int | float]:
     """Whether ``value`` is a real number that a float can hold; ``True`` is none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
@@ -38,7 +38,7 @@ def is_text(value: Any) -> bool:
 
 
 def encodable(text: str) -> bool:
-    """Whether it can be written as UTF-8: no half of a surrogate pair, no byte that was none of a character."""
+    """Whether it can be written as UTF-8: no half of a surrogate pair, no byte of another encoding."""
     if text.isascii():
         return True
     try:
@@ -93,7 +93,9 @@ def check_plain(value: Any, place: str) -> None:
             elif isinstance(item, str) and not encodable(item):
                 raise UserError(f"{place} holds text that is none: {ascii(item)[:60]}.")
             elif item is not None and not isinstance(item, str | int | float):
-                raise UserError(f"{place} holds a value of type {type(item).__name__}, which is no plain value.")
+                raise UserError(
+                    f"{place} holds a value of type {type(item).__name__}, which is no plain value."
+                )
             if count + len(below) > MOST_VALUES:
                 raise UserError(f"{place} holds more than {MOST_VALUES} values.")
         if not below:

@@ -52,8 +52,8 @@ def _check(path: Path, found: os.stat_result, limit: int) -> None:
         raise UserError(f"{path}: is no regular file (a pipe or a device); give a file.")
     if found.st_size > limit:
         raise UserError(
-            f"{path}: has {found.st_size / MEGABYTE:,.0f} MB, and {limit / MEGABYTE:,.0f} MB is the most that "
-            "is read of such a file."
+            f"{path}: has {found.st_size / MEGABYTE:,.0f} MB, and {limit / MEGABYTE:,.0f} MB is the most "
+            "that is read of such a file."
         )
 
 

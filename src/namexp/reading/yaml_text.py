@@ -19,7 +19,7 @@ INTERPOLATION = "${"
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C: ten times as fast
 
 
-class _Loader(_Base):  # type: ignore[misc]
+class _Loader(_Base):
     """Plain values; what looks like a date is text, as in OmegaConf, which writes such files."""
 
     yaml_implicit_resolvers: ClassVar = {
@@ -38,7 +38,7 @@ def read_yaml(path: Path) -> Any:
     try:
         content = yaml.load(text, Loader=_Loader)
     except Exception as error:  # YAML has many kinds of errors, and its values more
-        raise UserError(f"{path}: not YAML: {one_line(error)}.") from None
+        raise UserError(f"{path}: cannot be read: not YAML: {one_line(error)}.") from None
     check_plain(content, f"{path}:")
     return content
 
@@ -57,11 +57,11 @@ def read_yaml_text(path: Path, *, literal: bool = False) -> str:
     try:
         _check_events(path, text, literal=literal)
     except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML: {one_line(error)}.") from None
+        raise UserError(f"{path}: cannot be read: not YAML: {one_line(error)}.") from None
     except (ValueError, RecursionError) as error:
         if isinstance(error, UserError):
             raise
-        raise UserError(f"{path}: not YAML: {one_line(error)}.") from None
+        raise UserError(f"{path}: cannot be read: not YAML: {one_line(error)}.") from None
     return text
 
 
@@ -70,7 +70,10 @@ def _check_events(path: Path, text: str, *, literal: bool) -> None:
     depth = 0
     for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
         if isinstance(event, yaml.AliasEvent):
-            raise UserError(f"{path}: line {event.start_mark.line + 1} has the alias *{event.anchor}, which a stored file never has.")
+            raise UserError(
+                f"{path}: line {event.start_mark.line + 1} has the alias *{event.anchor}, which a stored "
+                "file never has."
+            )
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -81,4 +84,6 @@ def _check_events(path: Path, text: str, *, literal: bool) -> None:
                 "stored config is taken literally, so write the value itself."
             )
         if depth > DEPTH or count > MOST_VALUES:
-            raise UserError(f"{path}: is nested more than {DEPTH} deep or has more than {MOST_VALUES} values.")
+            raise UserError(
+                f"{path}: is nested more than {DEPTH} deep or has more than {MOST_VALUES} values."
+            )

@@ -223,7 +223,7 @@ def _known_at(path: Path) -> Known:
     if suffix == ".ckpt":
         from namexp.engine.checkpoint import load_checkpoint
 
-        return KINDS.get(_kind(load_checkpoint(path)["namexp"]), CAPTURE)
+        return KINDS.get(_kind(load_checkpoint(path, verified=False)["namexp"]), CAPTURE)
     return CAPTURE
 
 

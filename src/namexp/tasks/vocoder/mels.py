@@ -6,6 +6,7 @@ Ours is the natural logarithm of a magnitude, cut off at 1e-5. Letters: M mels, 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -14,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from namexp.errors import UserError, one_line
+from namexp.reading.regular import MEGABYTE, open_regular
 
+LIMIT = 1000 * MEGABYTE  # an hour and more
 Mel = NDArray[np.float32]
 MelScale = Literal["natural", "log10", "db", "linear", "normalized"]
 
@@ -70,12 +73,10 @@ def read_mel(path: Path | str, n_mels: int, *, scale: MelScale = "natural") -> M
 
 def _array(path: Path, n_mels: int) -> NDArray[np.floating]:
     """The content as (M, F), its shape and type checked before there is memory for it."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such file.")
-    with path.open("rb") as file:
+    with open_regular(path, LIMIT) as file:
         shape, backwards, dtype = _header(path, file)
         _check_header(path, shape, dtype, n_mels)
-        needed, held = math.prod(shape) * dtype.itemsize, path.stat().st_size - file.tell()
+        needed, held = math.prod(shape) * dtype.itemsize, os.fstat(file.fileno()).st_size - file.tell()
         if held < needed:
             raise UserError(
                 f"{path}: is cut off: {shape} of {dtype} needs {needed} bytes and {held} are there."

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from namexp.engine.checkpoint import load_checkpoint, load_network_state
 from namexp.engine.stored import read_stored, write_stored
 from namexp.errors import UserError
 from namexp.models.waveflow import WaveFlow
+from namexp.reading.damage import content_of
+from namexp.schema.fields import Fields
 from namexp.schema.group import parse_group
 from namexp.tasks.vocoder.config.flow import KINDS, FlowModel, parse_flow, plain_flow
 from namexp.tasks.vocoder.config.mel import Mels, parse_mels
@@ -72,9 +75,11 @@ def flow_of_checkpoint(path: Path) -> FlowVoice:
     kind = values.get("kind") if isinstance(values, Mapping) else None
     if not isinstance(kind, str) or kind not in KINDS:
         raise UserError(f"{path}: holds a model of kind {kind}, which is no flow that synthesises.")
-    model = parse_group("model", values, FlowModel)
-    network = WaveFlow(model.flow)
-    load_network_state(network, content)
+    with content_of(path):
+        model = parse_group("model", values, FlowModel)
+        with torch.device("meta"):  # a size that nobody has memory for is found by the shapes
+            network = WaveFlow(model.flow)
+        load_network_state(network, content, assign=True)
     told = {key: about[key] for key in ("training_id", "seed") if key in about}
     told["updates"] = content.get("updates")
     return FlowVoice(network.float().eval(), model.mels, kind, path, told)
@@ -99,6 +104,11 @@ def read_flow(path: Path) -> FlowVoice:
         UserError: damaged, or of another program.
     """
     kind, fields, tensors = read_stored(path, KINDS)
+    with content_of(path):
+        return _flow(path, kind, fields, tensors)
+
+
+def _flow(path: Path, kind: str, fields: Fields, tensors: Mapping[str, Tensor]) -> FlowVoice:
     mels = parse_mels(fields.raw("mel"), fields.integer("sample_rate", minimum=1), fields.where("mel"))
     spec = parse_flow(fields.raw("flow"), KINDS[kind], mels, fields.where("flow"))
     with torch.device("meta"):
