@@ -30,9 +30,31 @@ from namexp.architectures.wavenet import (
     WaveNetSpec,
 )
 from namexp.errors import UserError
-from namexp.schema.fields import Fields, is_list, shown
+from namexp.schema.fields import REQUIRED, Fields, is_list, shown
 
 # --- reading ------------------------------------------------------------------------------------
+
+NULLABLE = ("condition_dsp", "head", "slimmable", "secondary_activation")
+
+
+class FileFields(Fields):
+    """The fields of a file: the runtime takes null for a value, and mostly for a wrong one."""
+
+    def has(self, key: str) -> bool:
+        """Whether ``key`` is given."""
+        self._refuse_null(key)
+        return super().has(key)
+
+    def raw(self, key: str, default: Any = REQUIRED) -> Any:
+        """The value as it stands."""
+        self._refuse_null(key)
+        return super().raw(key, default)
+
+    def _refuse_null(self, key: str) -> None:
+        if key not in NULLABLE and self.mapping.get(key, "") is None:
+            raise UserError(
+                f"{self.where(key)} (= null) must have a value; leave the key out for the default."
+            )
 
 
 def read_wavenet(config: Any, place: str, *, condition: ModelSpec | None, mono: bool) -> WaveNetSpec:
@@ -47,7 +69,7 @@ def read_wavenet(config: Any, place: str, *, condition: ModelSpec | None, mono: 
     Raises:
         UserError: what the runtime refuses, with the place and the value.
     """
-    fields = Fields(config, place)
+    fields = FileFields(config, place)
     layers = fields.raw("layers")
     if not is_list(layers) or not layers:
         raise UserError(f"{fields.where('layers')} (= {shown(layers)}) must hold a layer array.")
@@ -55,7 +77,7 @@ def read_wavenet(config: Any, place: str, *, condition: ModelSpec | None, mono: 
     fields.raw("head_scale")
     spec = WaveNetSpec(
         layer_arrays=tuple(
-            _read_array(Fields(item, f"{fields.where('layers')}[{i}]")) for i, item in enumerate(layers)
+            _read_array(FileFields(item, f"{fields.where('layers')}[{i}]")) for i, item in enumerate(layers)
         ),
         head_scale=fields.number("head_scale"),
         head=_read_top_head(fields),
@@ -154,7 +176,7 @@ def _read_layers(fields: Fields, bottleneck: int) -> tuple[LayerSpec, ...]:
         kernel_sizes = [fields.integer("kernel_size", minimum=1)] * n
     modes = _read_gating(fields, n)
     activations = _spread(fields, "activation", fields.raw("activation"), n)
-    secondaries = _spread(fields, "secondary_activation", fields.raw("secondary_activation", None), n)
+    secondaries = _secondaries(fields, n)
     layers = []
     for i in range(n):
         paired = modes[i] != "none"
@@ -165,9 +187,7 @@ def _read_layers(fields: Fields, bottleneck: int) -> tuple[LayerSpec, ...]:
                 dilation=dilations[i],
                 activation=_read_activation(activations[i], place, bottleneck),
                 gating_mode=modes[i],
-                secondary_activation=_read_activation(secondaries[i] or "Sigmoid", place, bottleneck)
-                if paired
-                else None,
+                secondary_activation=_read_activation(secondaries[i], place, bottleneck) if paired else None,
             )
         )
     return tuple(layers)
@@ -182,6 +202,13 @@ def _read_gating(fields: Fields, n: int) -> list[str]:
         if mode not in GATING_MODES:
             raise UserError(f"{fields.where('gating_mode')} (= {shown(mode)}) is not known.")
     return modes
+
+
+def _secondaries(fields: Fields, n: int) -> list[Any]:
+    """Sigmoid where the file has no such key, or is of the versions before gating modes."""
+    if "secondary_activation" not in fields.mapping or not fields.has("gating_mode"):
+        return ["Sigmoid"] * n
+    return _spread(fields, "secondary_activation", fields.raw("secondary_activation", None), n)
 
 
 def _spread(fields: Fields, key: str, value: Any, n: int) -> list[Any]:
@@ -244,7 +271,7 @@ def read_other(architecture: str, config: Any, place: str) -> LinearSpec | LstmS
     Raises:
         UserError: an architecture that the runtime does not know, or a wrong field.
     """
-    fields = Fields(config, place)
+    fields = FileFields(config, place)
     if architecture == "Linear":
         return LinearSpec(fields.integer("receptive_field", minimum=1), fields.boolean("bias"))
     if architecture == "LSTM":

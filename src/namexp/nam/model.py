@@ -14,7 +14,7 @@ from torch import Tensor
 from namexp.architectures.limits import MOST_MODELS, MOST_NESTED, check_size, within
 from namexp.architectures.played import ConvNetSpec, LinearSpec, LstmSpec
 from namexp.architectures.wavenet import WaveNetSpec
-from namexp.errors import UserError
+from namexp.errors import UserError, one_line
 from namexp.models.container import Container
 from namexp.models.conv_net import ConvNet
 from namexp.models.linear import Linear
@@ -31,6 +31,7 @@ from namexp.nam.document import (
     save_document,
 )
 from namexp.nam.layout import read_other, read_wavenet, write_config
+from namexp.reading.damage import KINDS
 from namexp.schema.fields import Fields, is_list, is_number, shown
 
 
@@ -82,7 +83,14 @@ def read_nam(path: Path | str) -> NamModel:
 
 def model_from_document(document: Any, place: str = "") -> NamModel:
     """The model that a document (or one inside another, at ``place``) holds."""
-    return _build(document, place, _Inside([0], 0), mono=True)
+    try:
+        return _build(document, place, _Inside([0], 0), mono=True)
+    except UserError:
+        raise
+    except KINDS as error:  # numbers that pass one by one, and that torch cannot make a network of
+        raise UserError(
+            f"no network can be made of it: {type(error).__name__}: {one_line(error)[:160]}"
+        ) from error
 
 
 class _Inside(NamedTuple):

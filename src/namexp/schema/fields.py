@@ -123,7 +123,7 @@ class Fields:
 
     def section(self, key: str) -> Fields:
         """The mapping below ``key``; an empty one when it is missing."""
-        return Fields(self.raw(key, {}), self.where(key))
+        return type(self)(self.raw(key, {}), self.where(key))
 
     def finish(self) -> None:
         """Refuse the keys that no getter asked for."""
