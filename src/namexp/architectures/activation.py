@@ -84,7 +84,7 @@ def parse_activation(
         type_ = SPELT_OTHERWISE.get(type_, type_)
     if type_ not in FIXED_PARAMETERS:
         raise UserError(
-            f"{place} (= '{type_}') is not an activation that the C++ runtime plays"
+            f"{place} (= {shown(type_)}) is not an activation that the C++ runtime plays"
             f"{did_you_mean(type_, FIXED_PARAMETERS)}"
         )
     null = [key for key in (*FIXED_PARAMETERS[type_], *SLOPES) if fields.mapping.get(key, 0) is None]

@@ -245,7 +245,7 @@ def _read_slimmable(fields: Fields) -> SlimmableSpec | None:
     section = fields.section("slimmable")
     method = section.text("method")
     if method != SLICE_METHOD:
-        raise UserError(f"{section.where('method')} (= '{method}') must be {SLICE_METHOD}.")
+        raise UserError(f"{section.where('method')} (= {shown(method)}) must be {SLICE_METHOD}.")
     kwargs = section.section("kwargs")
     if not kwargs.has("allowed_channels"):
         return SlimmableSpec(None)
@@ -292,7 +292,7 @@ def read_other(architecture: str, config: Any, place: str) -> LinearSpec | LstmS
             groups=fields.integer("groups", 1, minimum=1),
         )
     raise UserError(
-        f"architecture (= '{architecture}') is not known to the C++ runtime; it plays Linear, LSTM, "
+        f"architecture (= {shown(architecture)}) is not known to the C++ runtime; it plays Linear, LSTM, "
         "ConvNet, WaveNet and SlimmableContainer."
     )
 

@@ -27,13 +27,12 @@ def open_regular(path: Path, limit: int) -> BinaryIO:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(f"{path}: cannot be read: {reason}.") from None
-    file = os.fdopen(handle, "rb")
     try:
         _check(path, os.fstat(handle), limit)
+        return os.fdopen(handle, "rb")
     except BaseException:
-        file.close()
+        os.close(handle)
         raise
-    return file
 
 
 def check_regular(path: Path, limit: int) -> None:

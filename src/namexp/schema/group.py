@@ -64,4 +64,4 @@ def _refuse_open(value: Any, place: str) -> None:
 
 def reason(error: OmegaConfBaseException) -> str:
     """What OmegaConf says, without where: that is said already."""
-    return one_line(error).split(" full_key:")[0]
+    return one_line(error).split(" full_key:")[0][:300]  # it repeats the value, whatever its length

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -90,10 +91,12 @@ def _header(path: Path, file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype
     """Shape, whether the first index runs fastest, and type."""
     try:
         version = np.lib.format.read_magic(file)
-        if version == (1, 0):
-            return np.lib.format.read_array_header_1_0(file)
-        if version == (2, 0):
-            return np.lib.format.read_array_header_2_0(file)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Python 2, whose files are as good
+            if version == (1, 0):
+                return np.lib.format.read_array_header_1_0(file)
+            if version == (2, 0):
+                return np.lib.format.read_array_header_2_0(file)
     except Exception as error:  # a parser of Python's literals: on a stranger's bytes it raises anything
         raise UserError(f"{path}: not a .npy file that can be read: {one_line(error)[:200]}") from None
     raise UserError(f"{path}: is not a .npy file that can be read: version {version}; save it by numpy.save.")
