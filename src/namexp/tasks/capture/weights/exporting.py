@@ -192,10 +192,9 @@ def export_run(
         with content_of(run.summary):
             training = training_metadata(summary)
             esrs = [_esr(entry) for entry in summary["submodels"]]
-            if len(esrs) != len(stored.plan.submodels):
-                raise UserError(
-                    f"tells of {len(esrs)} submodels, and the model has {len(stored.plan.submodels)}."
-                )
+            rows = len(stored.network.row_suffixes)
+            if len(esrs) != rows:
+                raise UserError(f"tells of {len(esrs)} submodels, and the model has {rows}.")
     else:
         training = _training_of_unfinished(stored)
         esrs = _esrs_of_unfinished(config, stored, setting)
