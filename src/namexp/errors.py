@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 2000  # characters of a message
+
 
 class UserError(ValueError):
     """A mistake that the user can mend.
@@ -24,6 +26,7 @@ def did_you_mean(name: str, options: Iterable[str]) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """The message of ``error`` without line breaks."""
+    """The message of ``error`` without line breaks, cut off where it is longer than anybody reads."""
     text = " ".join(str(error).split())
+    text = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
     return text or type(error).__name__

@@ -63,6 +63,20 @@ def test_a_training_that_was_cut_off_goes_on(command: Run, old: Path) -> None:
         assert best["best_metric"] == pytest.approx(min(losses), rel=1e-6)
 
 
+def test_a_checkpoint_that_lightning_cannot_take_up_ends_in_one_line(command: Run, old: Path) -> None:
+    last = old / "cut_off" / "checkpoints" / "last.ckpt"
+    content = torch.load(last, weights_only=True)
+    before = read_json(old / "cut_off" / "status.json")
+    torch.save({**content, "optimizer_states": [], "loops": {"fit_loop": 5}}, last)
+    finished = command("train", "resume=cut_off")
+    assert finished.returncode == 1
+    (line,) = finished.stderr.strip().splitlines()[-1:]
+    assert "last.ckpt: is damaged, or was not written by namexp: " in line
+    assert "Traceback" not in finished.stderr
+    assert read_json(old / "cut_off" / "status.json")["state"] == "failed"
+    assert before["state"] == "running"
+
+
 def test_a_sweep_that_was_cut_off_is_finished(command: Run, old: Path) -> None:
     status = command("sweep", "status", "sweep")
     assert status.returncode == 1

@@ -23,6 +23,8 @@ FIXED_PARAMETERS: dict[str, dict[str, float]] = {
     "LeakyHardtanh": {"min_val": -1.0, "max_val": 1.0, "min_slope": 0.01, "max_slope": 0.01},
     "Softsign": {},
 }
+SPELT_OTHERWISE = {"LeakyHardTanh": "LeakyHardtanh"}  # in files
+SLOPES = ("negative_slope", "negative_slopes")
 PRELU_TRAINING_SLOPE = 0.25  # torch.nn.PReLU's initial value
 PRELU_FILE_SLOPE = 0.01  # what the C++ runtime takes when a file gives none
 
@@ -78,14 +80,26 @@ def parse_activation(
     if strict and fields.has("type") and fields.has("name"):
         raise UserError(f"{place} (= {shown(value)}) gives both type and name; keep one of them.")
     type_ = fields.text("type") if fields.has("type") or not strict else fields.text("name")
+    if not strict:
+        type_ = SPELT_OTHERWISE.get(type_, type_)
     if type_ not in FIXED_PARAMETERS:
         raise UserError(
-            f"{place} (= '{type_}') is not an activation that the C++ runtime plays"
+            f"{place} (= {shown(type_)}) is not an activation that the C++ runtime plays"
             f"{did_you_mean(type_, FIXED_PARAMETERS)}"
+        )
+    null = [key for key in (*FIXED_PARAMETERS[type_], *SLOPES) if fields.mapping.get(key, 0) is None]
+    if null and not strict:
+        raise UserError(
+            f"{fields.where(null[0])} (= null) must be a number; leave the key out for the default."
         )
     parameters = tuple(
         (name, fields.number(name, default)) for name, default in FIXED_PARAMETERS[type_].items()
     )
+    limits = dict(parameters)
+    if "max_val" in limits and limits["max_val"] <= limits["min_val"]:
+        raise UserError(
+            f"{place}: max_val (= {limits['max_val']:g}) must be above min_val (= {limits['min_val']:g})."
+        )
     slopes: tuple[float, ...] = ()
     if type_ == "PReLU":
         slopes = _prelu_slopes(fields, channels=channels, default_slope=default_slope)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from namexp.architectures.limits import check_size
 from namexp.architectures.wavenet import FILM_SITES, LayerArraySpec, WaveNetSpec
 from namexp.errors import UserError
 
@@ -17,6 +18,7 @@ def check_wavenet(spec: WaveNetSpec, place: str, *, mono: bool = True) -> None:
     Raises:
         UserError: names both sizes that disagree and what to do.
     """
+    check_size(spec, place)
     condition_channels = spec.condition_dsp.out_channels if spec.condition_dsp else 1
     for i, array in enumerate(spec.layer_arrays):
         where = f"{place}layer_arrays[{i}]"

@@ -53,17 +53,17 @@ class LstmSpec(ModelSpec):
     def num_weights(self) -> int:
         """Numbers in ``weights``: per layer matrix, bias and the two initial states; the head."""
         H = self.hidden_size
-        cells = sum(4 * H * (d + H) + 4 * H + 2 * H for d in self._inputs())
-        return cells + H + 1
+        return self._matrices() + self.num_layers * (4 * H + 2 * H) + H + 1
 
     @property
     def macs_per_sample(self) -> int:
         """Multiply-accumulates of the matrices for one sample."""
-        H = self.hidden_size
-        return sum(4 * H * (d + H) for d in self._inputs()) + H
+        return self._matrices() + self.hidden_size
 
-    def _inputs(self) -> list[int]:
-        return [self.input_size] + [self.hidden_size] * (self.num_layers - 1)
+    def _matrices(self) -> int:
+        """Entries of the matrices of all layers: 4 H rows each, of the input's and the state's columns."""
+        H = self.hidden_size
+        return 4 * H * (self.input_size + H) + (self.num_layers - 1) * 4 * H * (H + H)
 
 
 @dataclass(frozen=True)

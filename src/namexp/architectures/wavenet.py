@@ -213,9 +213,10 @@ class WaveNetSpec(ModelSpec):
         if self.head:
             past += sum(k - 1 for k in self.head.kernel_sizes)
         if self.condition_dsp is not None:
-            if self.condition_dsp.receptive_field is None:
+            own = self.condition_dsp.receptive_field  # asked once: it asks its own condition
+            if own is None:
                 return None
-            past += self.condition_dsp.receptive_field - 1
+            past += own - 1
         return 1 + past
 
     def _conv_sizes(self) -> list[tuple[int, int]]:

@@ -15,9 +15,9 @@ from tqdm import tqdm
 from namexp.comparison.foreign import is_log, read_log
 from namexp.comparison.reading import read_run
 from namexp.comparison.records import Run
-from namexp.errors import UserError
+from namexp.errors import UserError, one_line
 from namexp.runs.layout import RunLayout
-from namexp.runs.states import MISSING
+from namexp.runs.states import MISSING, UNKNOWN
 from namexp.sweeps.directory import RECORD, recorded_jobs
 
 # The overrides of every job that a sweep directory promises, in order; None where nobody knows.
@@ -67,8 +67,13 @@ def collect(paths: Sequence[Path], *, plan: Plan = recorded_jobs) -> list[Run]:
 
 def _read(root: Path, base: Path, *, is_alone: bool) -> Run:
     if is_log(root):
-        return read_log(root, root.name if is_alone else root.as_posix())
-    return read_run(root, _label(root, base))
+        return read_log(root, _printable(root.name if is_alone else root.as_posix()))
+    label = _label(root, base)
+    try:
+        return read_run(root, label)
+    except Exception as error:  # whatever a directory holds costs its own row, and never the page
+        reason = f"cannot be read: {type(error).__name__}: {one_line(error)[:200]}"
+        return Run(root, label, UNKNOWN, reason=reason, damages=(reason,))
 
 
 def is_run(path: Path) -> bool:
@@ -110,7 +115,12 @@ def _base(paths: Iterable[Path]) -> Path:
 
 
 def _label(root: Path, base: Path) -> str:
-    return Path(os.path.relpath(root, base)).as_posix()
+    return _printable(Path(os.path.relpath(root, base)).as_posix())
+
+
+def _printable(name: str) -> str:
+    """A name that a page can hold: bytes that are no text are shown as such."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _with_missing(

@@ -34,10 +34,11 @@ What does not fit is left out and named.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
+
+from namexp.reading.plain import is_finite
 
 X = Literal["epoch", "step"]
 At = Literal["last", "best"]
@@ -244,11 +245,6 @@ def levels_of(entry: Mapping[str, Any]) -> Mapping[str, float]:
     if not isinstance(levels, Mapping) or not all(map(is_finite, levels.values())):
         raise ValueError("levels must map words to numbers")
     return {str(word): float(level) for word, level in levels.items()}
-
-
-def is_finite(value: Any) -> bool:
-    """Whether it is a number that can be drawn."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _columns(columns: Any, place: str) -> Mapping[str, str]:

@@ -8,7 +8,6 @@ too: they are taken off. Such a run is looked at and never ranked: nobody knows 
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping
 from datetime import datetime
@@ -19,7 +18,8 @@ from namexp.comparison.columns import Columns, Point, drawn, filled, parsed
 from namexp.comparison.declared import FIGURES, TABLES, read_figures, read_tables
 from namexp.comparison.diagnosis import diagnose
 from namexp.comparison.records import Run
-from namexp.errors import UserError, one_line
+from namexp.errors import UserError
+from namexp.reading.csv_rows import read_rows
 
 LOG = "log"  # the state of a run of another program
 SUFFIX = ".csv"
@@ -40,11 +40,7 @@ def read_log(path: Path, label: str) -> Run:
     Raises:
         UserError: it is unreadable, or no log that is known.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise UserError(f"{path}: {one_line(error)}") from None
+    rows = read_rows(path)
     columns = _columns(rows)
     if not columns:
         raise UserError(

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from namexp.comparison import adversarial
 from namexp.comparison.charts import read_charts
@@ -26,6 +23,8 @@ from namexp.comparison.declared import (
 from namexp.comparison.diagnosis import diagnose
 from namexp.comparison.records import Run, Submodel
 from namexp.errors import UserError, one_line
+from namexp.reading.plain import is_finite
+from namexp.reading.yaml_text import read_yaml
 from namexp.runs.entry import is_held
 from namexp.runs.files import read_json
 from namexp.runs.identity import seedless_id
@@ -35,8 +34,6 @@ from namexp.runs.states import DONE, FAILED, INTERRUPTED, RUNNING, UNKNOWN
 from namexp.runs.summaries import FACTS_BEFORE, facts_of, metrics_of, slashed
 from namexp.schema.identifying import NEUTRAL, Identifying
 from namexp.schema.metric import Metric
-
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C: ten times as fast
 
 DRAWN = ("val_loss", "train/loss")  # columns of metrics.csv that the page draws besides the metrics
 SHOWN = {*FACTS_BEFORE, "realtime_factor"}  # facts that have a place of their own on the page
@@ -177,7 +174,7 @@ def max_values(summary: Mapping[str, Any], num_sizes: int) -> tuple[float, ...] 
     values = summary.get("max_values", summary.get("container_max_values"))
     if values is None or values == "uniform":
         return even
-    if not isinstance(values, list) or not all(isinstance(v, int | float) for v in values):
+    if not isinstance(values, list) or not values or not all(map(is_finite, values)):
         return None
     thresholds = (*map(float, values[:-1]), 1.0)
     before = (0.0, *thresholds[:-1])
@@ -190,8 +187,8 @@ def _columns(path: Path, damages: list[str]) -> Columns:
         return {}
     try:
         return read_columns(read_metrics(path))
-    except (OSError, ValueError, UnicodeError) as error:
-        damages.append(f"{path.name}: {one_line(error)}")
+    except UserError as error:
+        damages.append(_without_path(error, path))
         return {}
 
 
@@ -224,8 +221,8 @@ def _json(path: Path, damages: list[str]) -> dict[str, Any]:
         return {}
     try:
         return read_json(path)
-    except (UserError, OSError, UnicodeError, RecursionError) as error:
-        damages.append(f"{path.name}: {one_line(error).removeprefix(f'{path}: ')}")
+    except UserError as error:
+        damages.append(_without_path(error, path))
         return {}
 
 
@@ -234,14 +231,19 @@ def _yaml(path: Path, kind: type, damages: list[str]) -> Any:
     if not path.exists():
         return kind()
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except (yaml.YAMLError, OSError, UnicodeError, ValueError, RecursionError) as error:
-        damages.append(f"{path.name}: not YAML: {one_line(error)}")
+        content = read_yaml(path)
+    except UserError as error:
+        damages.append(_without_path(error, path))
         return kind()
     if isinstance(content, kind):
         return content
     damages.append(f"{path.name}: is empty or holds something else than expected")
     return kind()
+
+
+def _without_path(error: UserError, path: Path) -> str:
+    """The message with the file's name in place of its path."""
+    return f"{path.name}: {one_line(error).removeprefix(f'{path}: ')}"
 
 
 def _overrides(path: Path, damages: list[str]) -> tuple[str, ...] | None:
@@ -291,10 +293,10 @@ def _text(value: Any) -> str | None:
 
 
 def _integer(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """A whole number that 64 bits hold: the page's script has no others."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if whole and abs(value) < 2**63 else None
 
 
 def _float(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
+    return float(value) if is_finite(value) else None

@@ -130,9 +130,11 @@ def _read_matlab(path: Path) -> Pixels:
 
 
 def _read_array(path: Path) -> Pixels:
-    try:
-        return _checked(np.load(path, allow_pickle=False), path)
-    except (ValueError, OSError, EOFError) as error:
+    try:  # mapped: a head that promises more than the file has is found before there is memory for it
+        return _checked(np.array(np.load(path, allow_pickle=False, mmap_mode="r")), path)
+    except UserError:
+        raise
+    except Exception as error:  # a parser of Python's literals: on a stranger's bytes it raises anything
         raise UserError(f"{path}: not an array that can be read ({one_line(error)}).") from None
 
 

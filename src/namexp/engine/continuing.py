@@ -12,10 +12,12 @@ import torch
 from namexp.engine.checkpoint import Progress, load_progress
 from namexp.engine.training import Material
 from namexp.errors import UserError
+from namexp.reading.damage import content_of
 from namexp.runs.identity import difference, relevant
 from namexp.runs.layout import RunLayout
 from namexp.runs.states import is_done
 from namexp.schema.experiment import ExperimentConfig, named_files
+from namexp.schema.fields import Fields
 from namexp.schema.initial import SETTINGS as INITIAL
 from namexp.schema.resuming import allowed, stored_config
 
@@ -39,22 +41,23 @@ def is_as_asked(run: RunLayout, resolved: Mapping[str, Any], cls: type[Experimen
     if not run.config.exists():
         return False
     stored = stored_config(run.config)
-    place = difference(_past(stored, cls), _past(resolved, cls)) or difference(
-        {name: stored.get(name) or None for name in INITIAL},
-        {name: resolved.get(name) or None for name in INITIAL},
-    )
+    with content_of(run.config):
+        place = difference(_past(stored, cls), _past(resolved, cls)) or difference(
+            {name: stored.get(name) or None for name in INITIAL},
+            {name: resolved.get(name) or None for name in INITIAL},
+        )
+        longer = any(_limit(resolved, name) > _limit(stored, name) for name in ("max_epochs", "max_steps"))
     if place is not None:
         raise UserError(
             f"{run.root}: holds another training (they differ in {place}); choose another hydra.run.dir."
         )
-    longer = any(_limit(resolved, name) > _limit(stored, name) for name in ("max_epochs", "max_steps"))
     # the same names are taken for the same content; others are looked into
     return is_done(run) and not longer and named_files(stored, cls) == named_files(resolved, cls)
 
 
 def _limit(config: Mapping[str, Any], name: str) -> float:
-    value = config["trainer"][name]
-    return math.inf if value is None else float(value)
+    value = Fields(config["trainer"], "trainer").raw(name, None)
+    return math.inf if value is None else Fields({name: value}, "trainer").number(name)
 
 
 def _past(config: Mapping[str, Any], cls: type[ExperimentConfig]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from namexp.errors import UserError
 from namexp.ranks.place import ALONE, Place
 from namexp.ranks.shared import agreed
 from namexp.ranks.team import Team, assembled
+from namexp.reading.damage import KINDS, damaged
 from namexp.runs.layout import RunLayout
 from namexp.schema.experiment import ExperimentConfig
 from namexp.schema.trainer import TrainerConfig
@@ -112,7 +113,12 @@ def _take_part(task: Task[Any, Any], training: Training[Any, Any], team: Team) -
     trainer = _build_trainer(training, module, data, team.place, loggers, callbacks)
     if training.progress is None:
         training.layout.discard_training([*task.leaves, *task.products])  # of an epoch that was cut off
-    interrupted = _run(trainer, module, data, training, team)
+    try:
+        interrupted = _run(trainer, module, data, training, team)
+    except KINDS as error:
+        if training.checkpoint is None or checkpoints.begun or isinstance(error, UserError):
+            raise
+        raise damaged(training.checkpoint, error) from error
     return Fitted(checkpoints.finished_epochs, checkpoints.seconds, interrupted=interrupted)
 
 

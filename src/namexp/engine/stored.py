@@ -15,6 +15,9 @@ from torch import Tensor, nn
 
 from namexp.atomic import write_atomically
 from namexp.errors import UserError, one_line
+from namexp.reading.archive import LIMIT
+from namexp.reading.json_text import parsed
+from namexp.reading.regular import check_regular
 from namexp.schema.fields import Fields
 
 FORMAT = 1
@@ -50,7 +53,7 @@ def read_stored(path: Path, kinds: Collection[str]) -> tuple[str, Fields, dict[s
     kind = fields.choice("kind", kinds)
     try:
         return kind, fields, load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
+    except Exception as error:  # a stranger's tensors may be of any size and type
         raise _unreadable(path, error) from None
 
 
@@ -64,17 +67,16 @@ def kind_of(path: Path) -> str:
 
 
 def _header(path: Path) -> Any:
+    check_regular(path, LIMIT)
     try:
         with safe_open(path, framework="pt") as file:
-            return json.loads((file.metadata() or {}).get(KEY, "null"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file.") from None
+            return parsed((file.metadata() or {}).get(KEY, "null"))
     except (SafetensorError, ValueError, RecursionError, OSError) as error:
         raise _unreadable(path, error) from None
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path}: not a safetensors file that can be read ({one_line(error)}).")
+    return UserError(f"{path}: not a safetensors file that can be read ({one_line(error)[:200]}).")
 
 
 def digest_of(tensors: Mapping[str, Tensor]) -> str:

@@ -14,11 +14,13 @@ from namexp.architectures.played import ContainerSpec
 from namexp.architectures.spec import ModelSpec
 from namexp.architectures.wavenet import WaveNetSpec
 from namexp.errors import UserError
-from namexp.nam.document import load_document
+from namexp.nam.document import NEWEST, load_document, version_numbers
 from namexp.nam.fast_path import fast_path
 from namexp.nam.model import NamModel, model_from_document
+from namexp.runs.files import finite
 
 LOUDNESS_TOLERANCE_DB = 0.01
+MOST_SHOWN_DEPTH = 20  # of metadata
 
 
 def describe_file(path: Path) -> dict[str, Any]:
@@ -29,10 +31,11 @@ def describe_file(path: Path) -> dict[str, Any]:
         model = model_from_document(document)
     except UserError as error:
         architecture = document.get("architecture")
+        architecture = architecture if isinstance(architecture, str) else None
         return {"loads": False, "reason": str(error), "architecture": architecture, "warnings": []}
     described = {"loads": True, "reason": None, **_describe(model), "warnings": _warnings(model)}
     version = document["version"]
-    if version > "0.7.0":
+    if (version_numbers(version) or NEWEST) > NEWEST:
         described["warnings"].append(f"version {version} is newer than 0.7.0: partial support")
     return described
 
@@ -48,7 +51,7 @@ def _describe(model: NamModel) -> dict[str, Any]:
         "receptive_field": spec.receptive_field,
         "receptive_field_ms": _milliseconds(spec, rate),
         "macs_per_sample": spec.macs_per_sample,
-        "metadata": model.metadata,
+        "metadata": finite(_shallow(model.metadata)),
     }
     if isinstance(spec, ContainerSpec):
         result["thresholds"] = [value for value, _ in spec.submodels]
@@ -69,6 +72,15 @@ def _describe(model: NamModel) -> dict[str, Any]:
     if model.condition is not None:
         result["condition_dsp"] = _describe(model.condition)
     return result
+
+
+def _shallow(value: Any, depth: int = MOST_SHOWN_DEPTH) -> Any:
+    """``value`` without what is nested too deep to be shown."""
+    if isinstance(value, dict):
+        return {key: _shallow(item, depth - 1) for key, item in value.items()} if depth else "…"
+    if isinstance(value, list):
+        return [_shallow(item, depth - 1) for item in value] if depth else "…"
+    return value
 
 
 def _milliseconds(spec: ModelSpec, rate: float | None) -> float | None:

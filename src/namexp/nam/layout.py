@@ -11,6 +11,7 @@ from typing import Any
 
 from namexp.architectures.activation import PRELU_FILE_SLOPE, ActivationSpec, parse_activation
 from namexp.architectures.invariants import check_wavenet
+from namexp.architectures.limits import MOST_ARRAYS, MOST_LAYERS, within
 from namexp.architectures.played import ConvNetSpec, LinearSpec, LstmSpec
 from namexp.architectures.slimming import check_allowed_channels
 from namexp.architectures.spec import ModelSpec
@@ -29,9 +30,31 @@ from namexp.architectures.wavenet import (
     WaveNetSpec,
 )
 from namexp.errors import UserError
-from namexp.schema.fields import Fields, is_list, shown
+from namexp.schema.fields import REQUIRED, Fields, is_list, shown
 
 # --- reading ------------------------------------------------------------------------------------
+
+NULLABLE = ("condition_dsp", "head", "slimmable", "secondary_activation")
+
+
+class FileFields(Fields):
+    """The fields of a file: the runtime takes null for a value, and mostly for a wrong one."""
+
+    def has(self, key: str) -> bool:
+        """Whether ``key`` is given."""
+        self._refuse_null(key)
+        return super().has(key)
+
+    def raw(self, key: str, default: Any = REQUIRED) -> Any:
+        """The value as it stands."""
+        self._refuse_null(key)
+        return super().raw(key, default)
+
+    def _refuse_null(self, key: str) -> None:
+        if key not in NULLABLE and self.mapping.get(key, "") is None:
+            raise UserError(
+                f"{self.where(key)} (= null) must have a value; leave the key out for the default."
+            )
 
 
 def read_wavenet(config: Any, place: str, *, condition: ModelSpec | None, mono: bool) -> WaveNetSpec:
@@ -46,14 +69,15 @@ def read_wavenet(config: Any, place: str, *, condition: ModelSpec | None, mono: 
     Raises:
         UserError: what the runtime refuses, with the place and the value.
     """
-    fields = Fields(config, place)
+    fields = FileFields(config, place)
     layers = fields.raw("layers")
     if not is_list(layers) or not layers:
         raise UserError(f"{fields.where('layers')} (= {shown(layers)}) must hold a layer array.")
+    within(len(layers), MOST_ARRAYS, fields.where("layers"), "layer arrays")
     fields.raw("head_scale")
     spec = WaveNetSpec(
         layer_arrays=tuple(
-            _read_array(Fields(item, f"{fields.where('layers')}[{i}]")) for i, item in enumerate(layers)
+            _read_array(FileFields(item, f"{fields.where('layers')}[{i}]")) for i, item in enumerate(layers)
         ),
         head_scale=fields.number("head_scale"),
         head=_read_top_head(fields),
@@ -137,6 +161,7 @@ def _read_head(fields: Fields) -> HeadSpec:
 
 
 def _read_layers(fields: Fields, bottleneck: int) -> tuple[LayerSpec, ...]:
+    within(len(fields.items("dilations")), MOST_LAYERS, fields.where("dilations"), "entries")
     dilations = fields.integers("dilations", minimum=1)
     n = len(dilations)
     if fields.has("kernel_size") and fields.has("kernel_sizes"):
@@ -151,7 +176,7 @@ def _read_layers(fields: Fields, bottleneck: int) -> tuple[LayerSpec, ...]:
         kernel_sizes = [fields.integer("kernel_size", minimum=1)] * n
     modes = _read_gating(fields, n)
     activations = _spread(fields, "activation", fields.raw("activation"), n)
-    secondaries = _spread(fields, "secondary_activation", fields.raw("secondary_activation", None), n)
+    secondaries = _secondaries(fields, n)
     layers = []
     for i in range(n):
         paired = modes[i] != "none"
@@ -162,9 +187,7 @@ def _read_layers(fields: Fields, bottleneck: int) -> tuple[LayerSpec, ...]:
                 dilation=dilations[i],
                 activation=_read_activation(activations[i], place, bottleneck),
                 gating_mode=modes[i],
-                secondary_activation=_read_activation(secondaries[i] or "Sigmoid", place, bottleneck)
-                if paired
-                else None,
+                secondary_activation=_read_activation(secondaries[i], place, bottleneck) if paired else None,
             )
         )
     return tuple(layers)
@@ -179,6 +202,13 @@ def _read_gating(fields: Fields, n: int) -> list[str]:
         if mode not in GATING_MODES:
             raise UserError(f"{fields.where('gating_mode')} (= {shown(mode)}) is not known.")
     return modes
+
+
+def _secondaries(fields: Fields, n: int) -> list[Any]:
+    """Sigmoid where the file has no such key, or is of the versions before gating modes."""
+    if "secondary_activation" not in fields.mapping or not fields.has("gating_mode"):
+        return ["Sigmoid"] * n
+    return _spread(fields, "secondary_activation", fields.raw("secondary_activation", None), n)
 
 
 def _spread(fields: Fields, key: str, value: Any, n: int) -> list[Any]:
@@ -215,7 +245,7 @@ def _read_slimmable(fields: Fields) -> SlimmableSpec | None:
     section = fields.section("slimmable")
     method = section.text("method")
     if method != SLICE_METHOD:
-        raise UserError(f"{section.where('method')} (= '{method}') must be {SLICE_METHOD}.")
+        raise UserError(f"{section.where('method')} (= {shown(method)}) must be {SLICE_METHOD}.")
     kwargs = section.section("kwargs")
     if not kwargs.has("allowed_channels"):
         return SlimmableSpec(None)
@@ -241,10 +271,11 @@ def read_other(architecture: str, config: Any, place: str) -> LinearSpec | LstmS
     Raises:
         UserError: an architecture that the runtime does not know, or a wrong field.
     """
-    fields = Fields(config, place)
+    fields = FileFields(config, place)
     if architecture == "Linear":
         return LinearSpec(fields.integer("receptive_field", minimum=1), fields.boolean("bias"))
     if architecture == "LSTM":
+        fields.expect("input_size", "hidden_size", "num_layers")
         size = fields.integer("input_size", minimum=1)
         if size != 1:
             raise UserError(f"{fields.where('input_size')} (= {size}) must be 1: the input is mono.")
@@ -261,7 +292,7 @@ def read_other(architecture: str, config: Any, place: str) -> LinearSpec | LstmS
             groups=fields.integer("groups", 1, minimum=1),
         )
     raise UserError(
-        f"architecture (= '{architecture}') is not known to the C++ runtime; it plays Linear, LSTM, "
+        f"architecture (= {shown(architecture)}) is not known to the C++ runtime; it plays Linear, LSTM, "
         "ConvNet, WaveNet and SlimmableContainer."
     )
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from namexp.architectures.limits import MOST_MODELS, MOST_NESTED, check_size, within
 from namexp.architectures.played import ConvNetSpec, LinearSpec, LstmSpec
 from namexp.architectures.wavenet import WaveNetSpec
-from namexp.errors import UserError
+from namexp.errors import UserError, one_line
 from namexp.models.container import Container
 from namexp.models.conv_net import ConvNet
 from namexp.models.linear import Linear
@@ -25,10 +26,12 @@ from namexp.nam.document import (
     check_root,
     check_weights,
     load_document,
+    metadata_of,
     sample_rate_of,
     save_document,
 )
 from namexp.nam.layout import read_other, read_wavenet, write_config
+from namexp.reading.damage import KINDS
 from namexp.schema.fields import Fields, is_list, is_number, shown
 
 
@@ -80,21 +83,43 @@ def read_nam(path: Path | str) -> NamModel:
 
 def model_from_document(document: Any, place: str = "") -> NamModel:
     """The model that a document (or one inside another, at ``place``) holds."""
-    return _build(document, place, mono=True)
+    try:
+        return _build(document, place, _Inside([0], 0), mono=True)
+    except UserError:
+        raise
+    except KINDS as error:  # numbers that pass one by one, and that torch cannot make a network of
+        raise UserError(
+            f"no network can be made of it: {type(error).__name__}: {one_line(error)[:160]}"
+        ) from error
 
 
-def _build(document: Any, place: str, *, mono: bool) -> NamModel:
+class _Inside(NamedTuple):
+    """Where in a file a model is read.
+
+    Attributes:
+        begun: the one number of models that were begun so far.
+        level: how many models it lies in.
+    """
+
+    begun: list[int]
+    level: int
+
+
+def _build(document: Any, place: str, inside: _Inside, *, mono: bool) -> NamModel:
+    inside.begun[0] += 1
+    within(inside.begun[0], MOST_MODELS, "the file", "models")
+    within(inside.level, MOST_NESTED, "the depth of models in models")
+    below = _Inside(inside.begun, inside.level + 1)
     check_root(document, place)
     prefix = f"{place}." if place else ""
     architecture = document["architecture"]
     if architecture == "SlimmableContainer":
-        model = _read_container(document, prefix)
+        model = _read_container(document, prefix, below)
     elif architecture == "WaveNet":
-        model = _read_wavenet(document, prefix, mono)
+        model = _read_wavenet(document, prefix, below, mono)
     else:
         model = _read_other(document, prefix)
-    metadata = document.get("metadata")
-    model.metadata = dict(metadata) if metadata is not None else None
+    model.metadata = metadata_of(document)
     model.sample_rate = document.get("sample_rate")
     model.source, model.source_spec = document, model.network.spec
     model.network.eval()
@@ -108,11 +133,11 @@ def _weights(document: Any, prefix: str, needed: int) -> Tensor:
     return torch.from_numpy(np.asarray(weights, dtype=np.float64).astype(np.float32))
 
 
-def _read_wavenet(document: Any, prefix: str, mono: bool) -> NamModel:
+def _read_wavenet(document: Any, prefix: str, below: _Inside, mono: bool) -> NamModel:
     config = document["config"]
     condition = None
     if isinstance(config, Mapping) and config.get("condition_dsp") is not None:
-        condition = _build(config["condition_dsp"], f"{prefix}config.condition_dsp", mono=False)
+        condition = _build(config["condition_dsp"], f"{prefix}config.condition_dsp", below, mono=False)
         inner, outer = (sample_rate_of(d) for d in (config["condition_dsp"], document))
         if inner != outer:
             raise UserError(
@@ -145,6 +170,7 @@ def _sliceable(wavenet: WaveNet, prefix: str) -> Network:
 
 def _read_other(document: Any, prefix: str) -> NamModel:
     spec = read_other(document["architecture"], document["config"], f"{prefix}config")
+    check_size(spec, f"{prefix}config.")
     weights = _weights(document, prefix, spec.num_weights)
     network: Lstm | Linear | ConvNet
     if isinstance(spec, LstmSpec):
@@ -160,12 +186,14 @@ def _read_other(document: Any, prefix: str) -> NamModel:
     return NamModel(network)
 
 
-def _read_container(document: Any, prefix: str) -> NamModel:
+def _read_container(document: Any, prefix: str, below: _Inside) -> NamModel:
+    check_weights(document["weights"], prefix)  # which nothing plays, and the runtime reads nevertheless
     fields = Fields(document["config"], f"{prefix}config")
     items = fields.raw("submodels")
     where = fields.where("submodels")
     if not is_list(items) or not items:
         raise UserError(f"{where} (= {shown(items)}) must be a list with at least one submodel.")
+    within(len(items), MOST_MODELS, where, "models")
     submodels: list[NamModel] = []
     max_values: list[float] = []
     for i, item in enumerate(items):
@@ -179,7 +207,7 @@ def _read_container(document: Any, prefix: str) -> NamModel:
                 f"(= {max_values[-1]})."
             )
         max_values.append(max_value)
-        submodels.append(_build(entry.raw("model"), entry.where("model"), mono=True))
+        submodels.append(_build(entry.raw("model"), entry.where("model"), below, mono=True))
     if max_values[-1] < 1.0:
         raise UserError(f"{where}[-1].max_value (= {max_values[-1]}) must be at least 1.0.")
     rate = sample_rate_of(document)
@@ -207,7 +235,7 @@ def write_nam(model: NamModel, path: Path | str) -> None:
     except ValueError as error:
         if isinstance(error, UserError):
             raise
-        raise UserError(f"{path}: not written, it would hold NaN or Infinity.") from None
+        raise UserError(f"{path}: not written, it would hold NaN, Infinity or text that is none.") from None
 
 
 def to_document(model: NamModel) -> dict[str, Any]:

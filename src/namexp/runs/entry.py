@@ -69,7 +69,8 @@ def entered(
         before = read_json(run.status) if resume and run.status.exists() else {}
         if before:
             status["started"] = before.get("started", status["started"])
-            status["resumed"] = [*before.get("resumed", []), now()]
+            resumed = before.get("resumed", [])
+            status["resumed"] = [*(resumed if isinstance(resumed, list) else []), now()]
         write_json(run.status, status)
         entry = Entry()
         try:
@@ -102,7 +103,7 @@ def _failed(error: BaseException) -> dict[str, Any]:
 @contextmanager
 def _lock(run: RunLayout) -> Iterator[None]:
     # The system lets go of the lock when the process ends, however it ends.
-    with run.lock.open("w") as file:
+    with run.lock.open("a+") as file:  # never emptied: it may be a link to anything
         if not _lock_soon(file):
             raise UserError(
                 f"{run.root}: another process is at work here; wait for it or choose another hydra.run.dir."

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from namexp.atomic import write_atomically
-from namexp.errors import UserError, one_line
+from namexp.reading.json_text import read_object
+from namexp.reading.plain import encodable
 
 
 def write_text(path: Path, text: str) -> None:
@@ -18,7 +19,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _fill(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    # names of files may hold bytes that are no text
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -32,23 +34,17 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         UserError: the file is missing or damaged.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file.") from None
-    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or nested beyond reason
-        raise UserError(f"{path}: not JSON: {one_line(error)}.") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: must hold a JSON object.")
-    return content
+    return read_object(path)
 
 
 def finite(value: Any) -> Any:
-    """``value`` with NaN and infinities replaced by None, at any depth."""
+    """``value`` as strict JSON takes it, at any depth: NaN and infinities are None, and all text is UTF-8."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
+    if isinstance(value, str):
+        return value if encodable(value) else value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Mapping):
-        return {key: finite(item) for key, item in value.items()}
+        return {finite(key): finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [finite(item) for item in value]
     return value

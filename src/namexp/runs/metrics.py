@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from namexp.atomic import write_atomically
+from namexp.errors import UserError
+from namexp.reading.csv_rows import read_rows
 
 
 class MetricsFile:
@@ -20,10 +22,15 @@ class MetricsFile:
         Args:
             path: of the file.
             keep_rows: so many of its rows stay, the later ones are cut off; None: all.
+
+        Raises:
+            UserError: the file is damaged.
         """
         self.path = path
         self._columns = list(self.KEYS)
         rows = read_metrics(path)[:keep_rows] if path.exists() else []
+        if rows and not set(self.KEYS) <= rows[0].keys():
+            raise UserError(f"{path}: lacks the columns {' and '.join(self.KEYS)}, which each row has.")
         self.num_rows = len(rows)
         if rows:
             self._columns = list(rows[0])
@@ -60,7 +67,8 @@ def read_metrics(path: Path) -> list[dict[str, str]]:
     """All whole rows as text; a metric that a row does not have is empty.
 
     A last row without its line end was cut off while it was written, and is left out.
+
+    Raises:
+        UserError: the file is damaged.
     """
-    with path.open(newline="", encoding="utf-8") as file:
-        text = file.read()
-    return list(csv.DictReader(text[: text.rfind("\n") + 1].splitlines()))
+    return read_rows(path, whole=True)

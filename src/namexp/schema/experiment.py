@@ -13,8 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from namexp.errors import UserError, did_you_mean
+from namexp.reading.plain import encodable
 from namexp.schema.callbacks import CallbacksConfig
-from namexp.schema.fields import Fields, as_integer, shown
+from namexp.schema.fields import Fields, as_integer, is_list, shown
 from namexp.schema.group import parse_group, reason
 from namexp.schema.identifying import JOINED, NEUTRAL, Identifying
 from namexp.schema.initial import SETTINGS as INITIAL
@@ -139,8 +140,8 @@ def plain_config(cfg: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         UserError: a value is missing or refers to nothing.
     """
-    tree = cfg if isinstance(cfg, DictConfig) else OmegaConf.create(dict(cfg))
     try:
+        tree = cfg if isinstance(cfg, DictConfig) else OmegaConf.create(dict(cfg))
         plain = OmegaConf.to_container(tree, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise UserError(f"{error.full_key or 'config'}: {reason(error)}") from None
@@ -154,6 +155,7 @@ def check_config(plain: Mapping[str, Any], cls: type[C]) -> C:
     Raises:
         UserError: the first setting that is misspelt, of the wrong type or out of range.
     """
+    check_text(plain, "")
     fields = Fields(plain, "")
     seed = fields.integer("seed", minimum=0)
     initial = {name: fields.raw(name, None) for name in INITIAL}
@@ -163,6 +165,30 @@ def check_config(plain: Mapping[str, Any], cls: type[C]) -> C:
     groups = {name: parse_group(name, fields.raw(name), group) for name, group in cls.groups().items()}
     fields.finish()
     return cls(seed=seed, model=model, **initial, **groups)
+
+
+def check_text(value: Any, place: str) -> None:
+    """Refuse text that no file can hold, such as a byte of another encoding on the command line.
+
+    Args:
+        value: plain values.
+        place: where they stand, for errors.
+
+    Raises:
+        UserError: names the setting.
+    """
+    if isinstance(value, str) and not encodable(value):
+        raise UserError(
+            f"{place} (= {ascii(value)[:80]}) is no text: a byte of it is not UTF-8; write it in UTF-8, or, "
+            "of a file, rename it."
+        )
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            check_text(key, place)
+            check_text(item, f"{place}.{key}" if place else str(key))
+    elif is_list(value):
+        for i, item in enumerate(value):
+            check_text(item, f"{place}[{i}]")
 
 
 def suggestion(key: str, cfg: DictConfig) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from namexp.errors import UserError, did_you_mean
+from namexp.reading.plain import encodable, is_finite
 
 REQUIRED: Any = object()  # "no default": the key must be there
 
@@ -21,7 +21,7 @@ def is_integer(value: Any) -> bool:
 
 def is_number(value: Any) -> bool:
     """Whether ``value`` is a finite real number; ``True`` is not."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return is_finite(value)
 
 
 def is_list(value: Any) -> bool:
@@ -51,6 +51,10 @@ class Fields:
         """Whether ``key`` is given and not null."""
         self._asked.add(key)
         return self.mapping.get(key) is not None
+
+    def expect(self, *keys: str) -> None:
+        """Keys that will be asked for: none of them is another one misspelt."""
+        self._asked.update(keys)
 
     def raw(self, key: str, default: Any = REQUIRED) -> Any:
         """The value as it stands; null counts as missing."""
@@ -119,7 +123,7 @@ class Fields:
 
     def section(self, key: str) -> Fields:
         """The mapping below ``key``; an empty one when it is missing."""
-        return Fields(self.raw(key, {}), self.where(key))
+        return type(self)(self.raw(key, {}), self.where(key))
 
     def finish(self) -> None:
         """Refuse the keys that no getter asked for."""
@@ -148,7 +152,11 @@ def at_least(place: str, value: Any, minimum: float) -> None:
 
 def shown(value: Any, limit: int = 60) -> str:
     """``value`` as an error message prints it: short, on one line."""
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except (ValueError, RecursionError):  # an integer of more digits than Python prints, or lists in lists
+        text = f"a value of type {type(value).__name__} that is too large to be shown"
+    text = text if encodable(text) else ascii(text)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

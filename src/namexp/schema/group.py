@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from namexp.errors import UserError, one_line
-from namexp.schema.fields import Fields, shown
+from namexp.reading.yaml_text import INTERPOLATION
+from namexp.schema.fields import Fields, is_list, shown
 
 G = TypeVar("G")
 
@@ -30,17 +32,36 @@ def parse_group(name: str, values: Any, cls: type[G]) -> G:
     missing = [key for key in required if key not in values]
     if missing:
         raise UserError(f"{name}.{missing[0]} is missing; add it to conf/{name}.")
+    _refuse_open(values, name)
     try:
         typed = OmegaConf.merge(OmegaConf.structured(cls), values)
     except OmegaConfBaseException as error:
         key = error.full_key or ""
         value = values.get(key.split(".")[0]) if key else values
         raise UserError(f"{name}.{key} (= {shown(value)}): {reason(error)}") from None
-    checked = OmegaConf.to_container(typed, resolve=True)
+    checked = OmegaConf.to_container(typed, resolve=False)
     assert isinstance(checked, dict)
     return cls(**{str(key): value for key, value in checked.items()})
 
 
+def _refuse_open(value: Any, place: str) -> None:
+    """Values are as they are meant when they come here: nothing is looked up for a file of a stranger.
+
+    Raises:
+        UserError: one refers to something.
+    """
+    if isinstance(value, str) and INTERPOLATION in value:
+        raise UserError(
+            f"{place} (= {shown(value)}) holds '{INTERPOLATION}', which is left open; write the value."
+        )
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _refuse_open(item, f"{place}.{key}")
+    elif is_list(value):
+        for i, item in enumerate(value):
+            _refuse_open(item, f"{place}[{i}]")
+
+
 def reason(error: OmegaConfBaseException) -> str:
     """What OmegaConf says, without where: that is said already."""
-    return one_line(error).split(" full_key:")[0]
+    return one_line(error).split(" full_key:")[0][:300]  # it repeats the value, whatever its length

@@ -34,7 +34,7 @@ class OptimizerConfig:
         self.options = _options("optimizer.options", self.options)
         if self.name not in OPTIMIZERS:
             raise UserError(
-                f"optimizer.name (= '{self.name}') is not an optimiser that namexp trains with"
+                f"optimizer.name (= {shown(self.name)}) is not an optimiser that namexp trains with"
                 f"{did_you_mean(self.name, OPTIMIZERS)}"
             )
         if not is_number(self.lr) or self.lr <= 0:

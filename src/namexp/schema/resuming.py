@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from hydra.core.override_parser.types import Override, QuotedString
 from omegaconf import DictConfig, OmegaConf
 
 from namexp.errors import UserError, one_line
+from namexp.reading.plain import check_plain
+from namexp.reading.yaml_text import read_yaml_text
 from namexp.schema.experiment import ExperimentConfig
 from namexp.schema.fields import shown
 
@@ -20,6 +23,7 @@ GROUPS = ("logger", "callbacks")
 DEVICE = ("accelerator", "devices", "num_nodes", "deterministic", "threads", "cuda_graph")
 LENGTH = ("max_epochs", "max_steps", "log_every_n_steps")
 AUTO = "auto"
+NEEDED = ("model", "trainer")  # groups of every stored config
 _MISSING = object()
 
 
@@ -64,20 +68,26 @@ def forced(argument: str, cls: type[ExperimentConfig]) -> str:
 
 
 def stored_config(path: Path) -> dict[str, Any]:
-    """The resolved config of a run, as plain values.
+    """The resolved config of a run, as plain values, taken literally: nothing in it is looked up.
 
     Raises:
         UserError: missing or damaged.
     """
     if not path.exists():
         raise UserError(f"{path}: no such file, so {path.parent} is not a run directory.")
+    text = read_yaml_text(path, literal=True)
     try:
-        content = OmegaConf.to_container(OmegaConf.load(path))
+        content = OmegaConf.to_container(OmegaConf.load(io.StringIO(text)), resolve=False)
     except Exception as error:  # YAML has many kinds of errors
         raise UserError(f"{path}: cannot be read: {one_line(error)}.") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: must hold the groups of a config, got a list.")
-    return {str(key): value for key, value in content.items()}
+    if not isinstance(content, dict) or not content:
+        raise UserError(f"{path}: must hold the groups of a config, got {shown(content)}.")
+    check_plain(content, f"{path}:")
+    config = {str(key): value for key, value in content.items()}
+    for group in NEEDED:
+        if not isinstance(config.get(group), dict):
+            raise UserError(f"{path}: {group} (= {shown(config.get(group))}) must be a group of settings.")
+    return config
 
 
 def continued_config(

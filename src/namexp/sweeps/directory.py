@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from namexp.errors import UserError
+from namexp.reading.damage import content_of
+from namexp.reading.plain import is_finite
 from namexp.runs.entry import is_held
 from namexp.runs.files import read_json
 from namexp.runs.layout import RunLayout
 from namexp.runs.states import CUT_OFF, DONE, FAILED, INTERRUPTED, MISSING, RUNNING, UNKNOWN
 from namexp.runs.summaries import metrics_of
+from namexp.schema.fields import Fields, is_list, shown
 from namexp.schema.metric import Metric
 
 RECORD = "sweep.json"
@@ -68,11 +71,33 @@ def read_record(sweep: SweepLayout) -> dict[str, Any]:
     """What the sweep is to do: the overrides of its jobs, of the whole of it, and of Hydra.
 
     Raises:
-        UserError: there is no sweep.
+        UserError: there is no sweep, or its record is damaged.
     """
     if not sweep.record.exists():
         raise UserError(f"{sweep.root}: holds no {sweep.record.name}, so it is not a sweep directory.")
-    return read_json(sweep.record)
+    record = read_json(sweep.record)
+    with content_of(sweep.record):
+        _check_record(Fields(record, ""))
+    return record
+
+
+def _check_record(record: Fields) -> None:
+    """The shape that everybody relies on.
+
+    Raises:
+        UserError: another one.
+    """
+    for i, job in enumerate(record.raw("jobs")):
+        _check_texts(Fields(job, f"jobs[{i}]"), "overrides")
+    for name in ("task", "hydra", "flags", "space"):
+        if record.has(name):
+            _check_texts(record, name)
+
+
+def _check_texts(fields: Fields, name: str) -> None:
+    found = fields.raw(name)
+    if not is_list(found) or not all(isinstance(item, str) for item in found):
+        raise UserError(f"{fields.where(name)} (= {shown(found)}) must be a list of texts.")
 
 
 def recorded_jobs(root: Path) -> list[tuple[str, ...]] | None:
@@ -86,7 +111,7 @@ def recorded_jobs(root: Path) -> list[tuple[str, ...]] | None:
 
 def is_search(sweep: SweepLayout) -> bool:
     """Whether its jobs are found as it goes, by one process or several."""
-    return read_record(sweep)["space"] is not None
+    return read_record(sweep).get("space") is not None
 
 
 def read_jobs(sweep: SweepLayout) -> list[Job]:
@@ -135,7 +160,7 @@ def _text(value: Any) -> str | None:
 
 def _figure(row: Mapping[str, Any], headline: Metric) -> float | None:
     value = row.get(headline.name)
-    return float(value) if isinstance(value, int | float) else None
+    return float(value) if is_finite(value) else None
 
 
 def unfinished(root: Path) -> list[Job]:

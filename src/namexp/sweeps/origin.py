@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import ListConfig, OmegaConf
+from hydra.errors import HydraException
 
 from namexp.errors import UserError, one_line
+from namexp.reading.yaml_text import read_yaml
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,10 @@ def origin_of(run_dir: Path) -> Origin:
     run_dir = run_dir.resolve()
     for above in run_dir.parents[:2]:
         if (above / "multirun.yaml").is_file():
-            fixed = _fixed_keys(_texts(above / "multirun.yaml", "hydra.overrides.task"))
+            try:
+                fixed = _fixed_keys(_texts(above / "multirun.yaml", "hydra.overrides.task"))
+            except HydraException as error:
+                raise UserError(f"{above / 'multirun.yaml'}: {one_line(error)}.") from None
             own = _texts(run_dir / ".hydra" / "overrides.yaml", None)
             choices = tuple(text for text in own if _key(text) not in {*fixed, "resume"})
             return Origin(above, run_dir.relative_to(above).as_posix(), choices)
@@ -60,13 +64,12 @@ def logged_as(run_dir: Path) -> LoggedAs:
     Raises:
         UserError: one of the files is damaged.
     """
-    logger = _found(run_dir / "config.yaml", "logger") or {}
-    group, origin = logger.get("group"), origin_of(run_dir)
-    return LoggedAs(
-        project=logger.get("project"),
-        entity=logger.get("entity"),
-        group=group or (origin.sweep.name if origin.sweep else None),
+    found, origin = _found(run_dir / "config.yaml", "logger"), origin_of(run_dir)
+    said = found if isinstance(found, dict) else {}
+    project, entity, group = (
+        value if isinstance(value := said.get(name), str) else None for name in ("project", "entity", "group")
     )
+    return LoggedAs(project, entity, group or (origin.sweep.name if origin.sweep else None))
 
 
 def _fixed_keys(overrides: list[str]) -> set[str]:
@@ -82,15 +85,14 @@ def _key(override: str) -> str:
 def _texts(path: Path, place: str | None) -> list[str]:
     """A list of texts in a YAML file; empty where there is none."""
     found = _found(path, place)
-    return [str(item) for item in found] if isinstance(found, ListConfig) else []
+    return [str(item) for item in found] if isinstance(found, list) else []
 
 
 def _found(path: Path, place: str | None) -> Any:
     """What a YAML file says at a place; None where there is none."""
     if not path.is_file():
         return None
-    try:
-        tree: Any = OmegaConf.load(path)
-        return tree if place is None else OmegaConf.select(tree, place)
-    except Exception as error:  # YAML has many kinds of errors
-        raise UserError(f"{path}: cannot be read: {one_line(error)}.") from None
+    found = read_yaml(path)  # what refers to something in it stays as it is spelt
+    for name in place.split(".") if place is not None else ():
+        found = found.get(name) if isinstance(found, dict) else None
+    return found

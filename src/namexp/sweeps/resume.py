@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from namexp.errors import UserError
+from namexp.reading.damage import content_of
+from namexp.schema.fields import Fields
 from namexp.sweeps.directory import SweepLayout, read_record
 
 
@@ -26,6 +28,11 @@ def resume(sweep: SweepLayout, overrides: Sequence[str]) -> int:
         UserError: there is no sweep, or the directory that it was started in is gone.
     """
     record = read_record(sweep)
+    with content_of(sweep.record):
+        fields = Fields(record, "")
+        fields.text("cwd")
+        for name in ("task", "hydra", "flags"):
+            fields.raw(name)
     if not Path(record["cwd"]).is_dir():
         raise UserError(
             f"{sweep.root}: was started in {record['cwd']}, which is no more; its files may be named "

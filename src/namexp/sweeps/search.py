@@ -20,6 +20,8 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
 from namexp.errors import UserError
+from namexp.reading.damage import content_of
+from namexp.reading.plain import is_finite
 from namexp.runs.files import read_json, write_json, write_text
 from namexp.runs.locks import locked, try_lock
 from namexp.runs.states import is_done
@@ -164,9 +166,10 @@ class Search:
         run = self._sweep.run(number)
         if not is_done(run):
             return None
-        submodels = read_json(run.summary).get("submodels") or []
-        values = [submodel.get(self._objective.name) for submodel in submodels]
-        known = [value for value in values if value is not None and math.isfinite(value)]
+        with content_of(run.summary):
+            submodels = read_json(run.summary).get("submodels") or []
+            values = [submodel.get(self._objective.name) for submodel in submodels]
+        known = [value for value in values if is_finite(value)]
         return statistics.fmean(known) if known and len(known) == len(values) else None
 
     def _say_best(self) -> None:

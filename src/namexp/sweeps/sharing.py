@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from namexp.reading.damage import inside
 from namexp.runs.files import read_json, write_json
 from namexp.runs.layout import RunLayout
 from namexp.runs.locks import locked
@@ -45,7 +46,7 @@ class SharedTrainings:
         note = self._root / f"{training_id}.json"
         if not note.exists():
             return None
-        found = RunLayout(self._sweep / str(read_json(note)["run"]))
+        found = RunLayout(inside(self._sweep, read_json(note).get("run")))
         same = found.root.resolve() == run.root.resolve()
         return found if found.last_checkpoint.exists() and not same else None
 

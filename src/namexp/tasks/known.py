@@ -235,7 +235,7 @@ def _known_at(path: Path, given: Path | None) -> Known:
     if suffix == ".ckpt":
         from namexp.engine.checkpoint import load_checkpoint
 
-        return KINDS.get(_kind(load_checkpoint(path)["namexp"]), CAPTURE)
+        return KINDS.get(_kind(load_checkpoint(path, verified=False)["namexp"]), CAPTURE)
     return CAPTURE
 
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import wandb
 
 from namexp.errors import UserError, one_line
+from namexp.reading.regular import MEGABYTE, read_text
 from namexp.runs.files import finite, write_text
 from namexp.runs.layout import RunLayout
 from namexp.schema.logger import LoggerConfig
@@ -166,8 +167,8 @@ def _known_id(layout: RunLayout) -> str | None:
     """The id of the run that this directory has begun, if it has."""
     if not layout.wandb_id.exists():
         return None
-    run_id = layout.wandb_id.read_text(encoding="utf-8").strip()
-    if not re.fullmatch(r"[\w-]{1,64}", run_id):
+    run_id = read_text(layout.wandb_id, MEGABYTE).strip()
+    if not re.fullmatch(r"[\w-]{1,64}", run_id, re.ASCII):
         raise UserError(
             f"{layout.wandb_id} (= '{run_id[:64]}'): is no W&B run id; delete the file to begin a "
             "new W&B run."

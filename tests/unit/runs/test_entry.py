@@ -173,3 +173,13 @@ def test_a_status_that_is_there_belongs_to_whoever_entered(run: RunLayout) -> No
 def test_an_interruption_before_the_run_is_no_failure(run: RunLayout) -> None:
     record_failure(run, KeyboardInterrupt())
     assert not run.status.exists()
+
+
+def test_a_lock_that_is_a_link_empties_nothing(tmp_path: Path) -> None:
+    run = RunLayout(tmp_path / "run")
+    run.root.mkdir()
+    (tmp_path / "precious").write_text("kept")
+    run.lock.symlink_to(tmp_path / "precious")
+    with entered(run):
+        pass
+    assert (tmp_path / "precious").read_text() == "kept"

@@ -26,12 +26,16 @@ class Checkpoints(Checkpoint):
     """
 
     def __init__(self, run: RunLayout, num_metric_rows: Callable[[], int] = lambda: 0) -> None:
-        """Save to ``run``; ``num_metric_rows`` tells how long metrics.csv is at that moment."""
+        """Save to ``run``; ``num_metric_rows`` tells how long metrics.csv is at that moment.
+
+        ``begun``: whether the first step is near, and all that a checkpoint holds has been taken over.
+        """
         self._run = run
         self._num_metric_rows = num_metric_rows
         self.best = math.inf
         self.best_epoch: int | None = None
         self.finished_epochs = 0
+        self.begun = False
         self._epoch_is_over = False
         self._seconds_before, self._started = 0.0, time.monotonic()
 
@@ -43,6 +47,7 @@ class Checkpoints(Checkpoint):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
         del trainer, pl_module
+        self.begun = True
         self._started = time.monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

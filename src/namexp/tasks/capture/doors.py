@@ -58,14 +58,16 @@ class CaptureDoors(Doors):
         ]
 
     def inspect(self, arguments: Namespace) -> Inspected:
-        """What is in a ``.nam``, and whether the C++ runtime loads it."""
+        """What is in a ``.nam``, or in that of a run, and whether the C++ runtime loads it."""
         from namexp.nam.describe import describe_file, lines
+        from namexp.tasks.capture.layout import CaptureLayout
 
-        described = describe_file(arguments.file)
+        file = CaptureLayout(arguments.file).nam if arguments.file.is_dir() else arguments.file
+        described = describe_file(file)
         warnings = [f"warning: {warning}" for warning in described["warnings"]]
         if not described["loads"]:
             return Inspected(described, warnings, f"does not load: {described['reason']}")
-        head = f"{arguments.file}: the C++ runtime loads it"
+        head = f"{file}: the C++ runtime loads it"
         return Inspected(described, [head, *lines(described, "  "), *warnings])
 
     def describe(self, config: Any) -> Mapping[str, Any]:

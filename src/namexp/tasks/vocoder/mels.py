@@ -6,6 +6,8 @@ Ours is the natural logarithm of a magnitude, cut off at 1e-5. Letters: M mels, 
 from __future__ import annotations
 
 import math
+import os
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -14,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from namexp.errors import UserError, one_line
+from namexp.reading.regular import MEGABYTE, open_regular
 
+LIMIT = 1000 * MEGABYTE  # an hour and more
 Mel = NDArray[np.float32]
 MelScale = Literal["natural", "log10", "db", "linear", "normalized"]
 
@@ -70,12 +74,10 @@ def read_mel(path: Path | str, n_mels: int, *, scale: MelScale = "natural") -> M
 
 def _array(path: Path, n_mels: int) -> NDArray[np.floating]:
     """The content as (M, F), its shape and type checked before there is memory for it."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such file.")
-    with path.open("rb") as file:
+    with open_regular(path, LIMIT) as file:
         shape, backwards, dtype = _header(path, file)
         _check_header(path, shape, dtype, n_mels)
-        needed, held = math.prod(shape) * dtype.itemsize, path.stat().st_size - file.tell()
+        needed, held = math.prod(shape) * dtype.itemsize, os.fstat(file.fileno()).st_size - file.tell()
         if held < needed:
             raise UserError(
                 f"{path}: is cut off: {shape} of {dtype} needs {needed} bytes and {held} are there."
@@ -89,10 +91,12 @@ def _header(path: Path, file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype
     """Shape, whether the first index runs fastest, and type."""
     try:
         version = np.lib.format.read_magic(file)
-        if version == (1, 0):
-            return np.lib.format.read_array_header_1_0(file)
-        if version == (2, 0):
-            return np.lib.format.read_array_header_2_0(file)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Python 2, whose files are as good
+            if version == (1, 0):
+                return np.lib.format.read_array_header_1_0(file)
+            if version == (2, 0):
+                return np.lib.format.read_array_header_2_0(file)
     except Exception as error:  # a parser of Python's literals: on a stranger's bytes it raises anything
         raise UserError(f"{path}: not a .npy file that can be read: {one_line(error)[:200]}") from None
     raise UserError(f"{path}: is not a .npy file that can be read: version {version}; save it by numpy.save.")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from namexp.errors import UserError
+from namexp.schema.experiment import check_text
 from namexp.schema.fields import Fields
 from namexp.tasks.capture.config.thresholds import check_thresholds_setting
 
@@ -33,6 +34,7 @@ def check_user_metadata(metadata: Any, place: str) -> dict[str, Any]:
     Raises:
         UserError: an unknown field, gear or tone type, or a level that is not a number.
     """
+    check_text(metadata, place)
     fields = Fields(metadata, place)
     result: dict[str, Any] = {}
     for key in ("name", "modeled_by", "gear_make", "gear_model"):

@@ -38,7 +38,7 @@ def check_thresholds_setting(value: Any, place: str) -> None:
     if isinstance(value, str):
         if value not in NAMED:
             raise UserError(
-                f"{place} (= '{value}') must be {', '.join(NAMED)}, or a list with one threshold "
+                f"{place} (= {shown(value)}) must be {', '.join(NAMED)}, or a list with one threshold "
                 "for each submodel, such as [0.3,1.0]."
             )
         return

@@ -11,11 +11,20 @@ import pytorch_lightning as pl
 import torch
 
 from namexp.atomic import write_atomically
-from namexp.engine.checkpoint import Best, best_of_trainer, check_same_model, load_checkpoint
+from namexp.engine.checkpoint import (
+    Best,
+    best_in,
+    best_of_trainer,
+    check_same_model,
+    load_checkpoint,
+    load_weights,
+)
 from namexp.engine.module import TaskModule
 from namexp.errors import UserError
 from namexp.models.network import Network
+from namexp.reading.damage import content_of, inside
 from namexp.runs.files import read_json, write_json
+from namexp.schema.fields import as_integer, shown
 from namexp.tasks.capture.layout import CaptureLayout
 
 
@@ -114,12 +123,18 @@ def _load_member(
 ) -> Best:
     if entry is None:
         return Best(None, None)
-    path = run.root / entry["checkpoint_path"]
+    path = inside(run.root, entry["checkpoint_path"])
     content = load_checkpoint(path)
     check_same_model(content["namexp"], description, path)
-    member.load_state_dict(content["state_dict"])
-    own = content["best"]  # written in one piece with the weights, unlike the index
-    return Best(own["epoch"], own["best_metric"])
+    with content_of(path):
+        index = content["namexp"].get("submodel_index")
+        if index not in (None, entry["submodel_index"]):
+            raise UserError(
+                f"holds submodel {shown(index)}, and {run.packed_best.name} names it for another."
+            )
+        load_weights(member, content["state_dict"])
+        # written in one piece with the weights, unlike the index
+        return best_in(content["best"], "epoch", "best_metric")
 
 
 def _packed_bests(run: CaptureLayout) -> dict[int, Mapping[str, Any]]:
@@ -128,6 +143,12 @@ def _packed_bests(run: CaptureLayout) -> dict[int, Mapping[str, Any]]:
         return {}
     entries = read_json(run.packed_best).get("submodels")
     known = {"submodel_index", "checkpoint_path", "epoch", "best_metric"}
-    if not isinstance(entries, list) or not all(known <= set(entry) for entry in entries):
+    if not isinstance(entries, list) or not all(
+        isinstance(entry, Mapping) and known <= set(entry) for entry in entries
+    ):
         raise UserError(f"{run.packed_best}: is damaged: every submodel needs {', '.join(sorted(known))}.")
-    return {entry["submodel_index"]: entry for entry in entries}
+    with content_of(run.packed_best):
+        indices = [as_integer(entry["submodel_index"], "submodel_index", minimum=0) for entry in entries]
+    if len(set(indices)) < len(indices):
+        raise UserError(f"{run.packed_best}: is damaged: it names one submodel twice.")
+    return dict(zip(indices, entries, strict=True))

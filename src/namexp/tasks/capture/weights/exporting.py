@@ -19,8 +19,10 @@ from namexp.models.network import Network
 from namexp.nam.compose import compose_container, compose_model
 from namexp.nam.model import NamModel
 from namexp.nam.verify import played_rows, probe_signal, write_verified
+from namexp.reading.damage import content_of
 from namexp.runs.files import finite, read_json
 from namexp.schema.experiment import check_config, plain_config
+from namexp.schema.fields import Fields
 from namexp.schema.resuming import stored_config
 from namexp.tasks.capture.config.export import check_user_metadata
 from namexp.tasks.capture.config.model import ModelPlan
@@ -128,6 +130,10 @@ def training_metadata(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def _esr(entry: Mapping[str, Any]) -> float:
+    return math.nan if entry["ESR"] is None else Fields(entry, "submodels").number("ESR")
+
+
 def _training_of_unfinished(stored: StoredNetwork) -> list[dict[str, Any]]:
     """What is known of a training that was cut off before it was scored."""
     return [
@@ -187,8 +193,12 @@ def export_run(
         )
     if run.summary.exists():
         summary = read_json(run.summary)
-        training = training_metadata(summary)
-        esrs = [math.nan if entry["ESR"] is None else entry["ESR"] for entry in summary["submodels"]]
+        with content_of(run.summary):
+            training = training_metadata(summary)
+            esrs = [_esr(entry) for entry in summary["submodels"]]
+            rows = len(stored.network.row_suffixes)
+            if len(esrs) != rows:
+                raise UserError(f"tells of {len(esrs)} submodels, and the model has {rows}.")
     else:
         training = _training_of_unfinished(stored)
         esrs = _esrs_of_unfinished(config, stored, setting)

@@ -8,14 +8,17 @@ from pathlib import Path
 
 from torch import Tensor
 
-from namexp.engine.checkpoint import load_checkpoint, load_network_state
+from namexp.architectures.limits import check_patience
+from namexp.engine.checkpoint import load_checkpoint, load_network_state, load_weights
 from namexp.errors import UserError
 from namexp.models.network import Network
 from namexp.models.streaming import play, player
 from namexp.nam.model import read_nam
+from namexp.reading.damage import content_of
+from namexp.schema.fields import as_integer
 from namexp.tasks.capture.config.whole import parse_model
 from namexp.tasks.capture.layout import CaptureLayout
-from namexp.tasks.capture.weights.stored import load_stored, rebuild
+from namexp.tasks.capture.weights.stored import check_description, load_stored, rebuild
 
 
 @dataclass(frozen=True)
@@ -79,20 +82,26 @@ def load_playable(path: Path) -> Playable:
     if path.suffix == ".ckpt":
         return _from_checkpoint(path)
     model = read_nam(path)
+    try:
+        check_patience(model.network.spec)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     return Playable(model.network, model.sample_rate)
 
 
 def _from_checkpoint(path: Path) -> Playable:
     content = load_checkpoint(path)
     about = content["namexp"]
-    plan = parse_model(about["model"])
-    network = rebuild(about, plan)
-    index = about.get("submodel_index")
-    if index is not None:
-        network = network.members[index]
-        network.load_state_dict(content["state_dict"])
-    else:
-        load_network_state(network, content)
+    with content_of(path):
+        check_description(about)
+        plan = parse_model(about["model"])
+        network = rebuild(about, plan)
+        index = about.get("submodel_index")
+        if index is not None:
+            network = network.members[as_integer(index, "namexp.submodel_index", minimum=0)]
+            load_weights(network, content["state_dict"])
+        else:
+            load_network_state(network, content)
     return Playable(network.float().eval(), about["sample_rate"], 1.0 / about["target_scale"])
 
 

@@ -9,6 +9,7 @@ import torch
 
 from namexp.engine.stored import refuse_diverged
 from namexp.errors import UserError
+from namexp.reading.damage import content_of
 from namexp.runs.files import read_json
 from namexp.runs.summaries import about_training
 from namexp.tasks.density.layout import DensityLayout
@@ -50,7 +51,8 @@ def export(source: Path, output: Path | None) -> Path:
         raise UserError(f"{source}: is no run directory; name the file by -o FILE.")
     density = load_density((run.best_or_last() if of_run else None) or source)
     if of_run and run.summary.exists():
-        density = replace(density, about={**density.about, **about_training(read_json(run.summary))})
+        with content_of(run.summary):
+            density = replace(density, about={**density.about, **about_training(read_json(run.summary))})
     path = output or run.model
     path.parent.mkdir(parents=True, exist_ok=True)
     save_verified(path, density)

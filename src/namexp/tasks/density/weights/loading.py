@@ -11,6 +11,7 @@ from namexp.engine.checkpoint import load_checkpoint
 from namexp.engine.stored import digest_of
 from namexp.errors import UserError
 from namexp.models.glow import Glow
+from namexp.reading.damage import content_of
 from namexp.schema.group import parse_group
 from namexp.tasks.density.config.model import GlowModel
 from namexp.tasks.density.layout import DensityLayout
@@ -52,15 +53,15 @@ def density_of_checkpoint(path: Path) -> Density:
     if not isinstance(values, Mapping) or values.get("kind") != "glow":
         kind = values.get("kind") if isinstance(values, Mapping) else None
         raise UserError(f"{path}: holds a model of kind {kind}, which is no density of images.")
-    with torch.device("meta"):
-        network = Glow(parse_group("model", values, GlowModel).spec)
-    network = network.to_empty(device="cpu")
-    state = {
-        name.removeprefix(NETWORK): value
-        for name, value in content["state_dict"].items()
-        if name.startswith(NETWORK)
-    }
-    load_weights(network, state, path)
+    with content_of(path):
+        with torch.device("meta"):
+            network = Glow(parse_group("model", values, GlowModel).spec)
+        state = {
+            name.removeprefix(NETWORK): value
+            for name, value in content["state_dict"].items()
+            if name.startswith(NETWORK)
+        }
+        network = load_weights(network, state, path)
     told = {key: about[key] for key in ("training_id", "seed") if key in about}
     return Density(network.float().eval(), path, told)
 

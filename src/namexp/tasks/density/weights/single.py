@@ -13,6 +13,7 @@ from torch import Tensor
 from namexp.engine.stored import read_stored, write_stored
 from namexp.errors import UserError
 from namexp.models.glow import Glow
+from namexp.reading.damage import content_of
 from namexp.tasks.density.config.model import parse_glow
 
 KIND = "glow"
@@ -47,16 +48,16 @@ def read_density(path: Path) -> Density:
         UserError: missing, damaged, or of another program.
     """
     _, fields, tensors = read_stored(path, (KIND,))
-    spec = parse_glow(fields.raw("model"), fields.where("model"))
-    with torch.device("meta"):
-        network = Glow(spec)
-    network = network.to_empty(device="cpu")
-    load_weights(network, tensors, path)
-    return Density(network.float().eval(), path, fields.section("about").mapping)
+    with content_of(path):
+        spec = parse_glow(fields.raw("model"), fields.where("model"))
+        with torch.device("meta"):
+            network = Glow(spec)
+        network = load_weights(network, tensors, path)
+        return Density(network.float().eval(), path, fields.section("about").mapping)
 
 
-def load_weights(network: Glow, state: Mapping[str, Tensor], source: Path) -> None:
-    """Put the weights of ``source`` into the network.
+def load_weights(network: Glow, state: Mapping[str, Tensor], source: Path) -> Glow:
+    """Put the weights of ``source`` into the network, which lies on ``meta``: memory is taken if they fit.
 
     Raises:
         UserError: names or shapes that are not the network's.
@@ -70,4 +71,6 @@ def load_weights(network: Glow, state: Mapping[str, Tensor], source: Path) -> No
             f"{source}: {len(wrong)} weights are not those of the model that it describes, such as {name}: "
             f"{found.get(name, 'missing')} for {own.get(name, 'none')}."
         )
+    network = network.to_empty(device="cpu")
     network.load_state_dict(dict(state))
+    return network

@@ -13,6 +13,9 @@ from torch import Tensor
 
 from namexp.atomic import write_atomically
 from namexp.errors import UserError, one_line
+from namexp.reading.regular import check_regular
+
+LIMIT = 16 * 1024**3  # bytes; an hour of audio has 0.3
 
 
 def write_latent(path: Path, z: Tensor) -> None:
@@ -41,6 +44,7 @@ class StoredLatent:
             UserError: missing, damaged, or of another shape or height.
         """
         self._path, self._temperature, self._next = path, temperature, 0
+        check_regular(path, LIMIT)
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:

@@ -13,6 +13,7 @@ from namexp.engine.stored import digest_of, refuse_diverged
 from namexp.errors import UserError
 from namexp.models.waveflow import WaveFlow, averaged, load_weights
 from namexp.models.waveflow.states import state_of
+from namexp.reading.damage import content_of
 from namexp.schema.group import parse_group
 from namexp.schema.initial import Averaging, Initial
 from namexp.tasks.vocoder.config.flow import KINDS, FlowModel, plain_flow
@@ -96,10 +97,11 @@ def flow_of_checkpoint(path: Path) -> Found:
     kind = values.get("kind") if isinstance(values, Mapping) else None
     if not isinstance(kind, str) or kind not in KINDS:
         raise UserError(f"{path}: holds a model of kind {kind}, which is no flow that synthesises.")
-    model = parse_group("model", values, FlowModel)
-    told = {key: about[key] for key in ("training_id", "seed") if key in about}
-    told["updates"] = content.get("updates")
-    return Found(path, kind, model.flow, model.mels, _network_state(content), told)
+    with content_of(path):
+        model = parse_group("model", values, FlowModel)
+        told = {key: about[key] for key in ("training_id", "seed") if key in about}
+        told["updates"] = content.get("updates")
+        return Found(path, kind, model.flow, model.mels, _network_state(content), told)
 
 
 def _network_state(content: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from torch import Tensor
 from namexp.atomic import write_atomically
 from namexp.errors import UserError
 from namexp.models.waveflow.states import state_of
+from namexp.reading.damage import content_of
 from namexp.runs.files import write_json
 from namexp.schema.fields import Fields
 from namexp.tasks.vocoder.config.flow import KINDS, parse_flow
@@ -53,8 +54,9 @@ def read_official_flow(path: Path, config: Path | Mapping[str, Any] | None = Non
         UserError: missing, damaged, or the configuration is of another program.
     """
     content = loaded(path)
-    state = state_of(content, str(path))
-    return found_official(path, state, content.get("iteration"), config)
+    with content_of(path):
+        state = state_of(content, str(path))
+        return found_official(path, state, content.get("iteration"), config)
 
 
 def found_official(

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from namexp.architectures.waveflow import FlowSpec
 from namexp.engine.stored import read_stored, write_stored
 from namexp.errors import UserError
 from namexp.models.waveflow import WaveFlow, load_weights
+from namexp.reading.damage import content_of
+from namexp.schema.fields import Fields
 from namexp.tasks.vocoder.config.flow import KINDS, parse_flow, plain_flow
 from namexp.tasks.vocoder.config.mel import Mels, parse_mels
 
@@ -72,9 +75,21 @@ class Found(NamedTuple):
         Raises:
             UserError: they do not fit.
         """
+        self._check_size()
         network = WaveFlow(self.spec)
         load_weights(network, {"model": self.state}, source=str(self.source))
         return network.float().eval()
+
+    def _check_size(self) -> None:
+        """Refuse a description of something much larger than its weights, before there is memory for it."""
+        there = sum(value.numel() for value in self.state.values() if isinstance(value, Tensor))
+        embedded = any("conv_h." in name for name in self.state)
+        needed = self.spec.num_parameters_plain if embedded else self.spec.num_parameters
+        if needed > 2 * there or (self.spec.size_flow_embed or 0) > max(there, 1024):
+            raise UserError(
+                f"{self.source}: holds {there} numbers, and the flow that it describes has {needed}; they do "
+                "not belong together."
+            )
 
     def voice(self) -> FlowVoice:
         """Ready to play.
@@ -104,6 +119,11 @@ def read_flow(path: Path) -> FlowVoice:
         UserError: damaged, or of another program.
     """
     kind, fields, tensors = read_stored(path, KINDS)
+    with content_of(path):
+        return _flow(path, kind, fields, tensors)
+
+
+def _flow(path: Path, kind: str, fields: Fields, tensors: Mapping[str, Tensor]) -> FlowVoice:
     mels = parse_mels(fields.raw("mel"), fields.integer("sample_rate", minimum=1), fields.where("mel"))
     spec = parse_flow(fields.raw("flow"), KINDS[kind], mels, fields.where("flow"))
     with torch.device("meta"):

@@ -16,6 +16,7 @@ from namexp.errors import UserError
 from namexp.models.hifigan import Generator
 from namexp.models.hifigan.states import load_weights
 from namexp.models.hifigan.synthesizer import Synthesizer
+from namexp.reading.damage import content_of
 from namexp.runs.files import read_json
 from namexp.runs.summaries import about_training
 from namexp.schema.resuming import stored_config
@@ -77,7 +78,8 @@ def export(
     if discriminators and not voice.discriminators:
         raise UserError(f"{voice.source}: has no discriminators to keep; export a run or a checkpoint.")
     if run.summary.exists():
-        voice = replace(voice, about={**voice.about, **about_training(read_json(run.summary))})
+        with content_of(run.summary):
+            voice = replace(voice, about={**voice.about, **about_training(read_json(run.summary))})
     if format == "official":
         return _official(voice, output, _batches(voice), run)
     path = output or run.model
@@ -130,15 +132,22 @@ def _official(voice: Voice, output: Path | None, batches: int, run: VocoderLayou
     if voice.source.suffix == ".ckpt":
         content = load_checkpoint(voice.source)
         prefix = "network.gan.generator."
-        state = content["state_dict"]
-        generator.load_state_dict(
-            {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-        )
-        states = content["optimizer_states"]
-        others |= {"optim_g": states[0], "optim_d": states[1], "steps": batches, "epoch": content["epoch"]}
+        with content_of(voice.source):
+            state = content["state_dict"]
+            generator.load_state_dict(
+                {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+            )
+            states = content["optimizer_states"]
+            others |= {
+                "optim_g": states[0],
+                "optim_d": states[1],
+                "steps": batches,
+                "epoch": content["epoch"],
+            }
     if run.config.exists():
-        config = stored_config(run.config)
-        optimizer, segment = config["optimizer"], config["data"]["segment_size"]
+        with content_of(run.config):
+            config = stored_config(run.config)
+            optimizer, segment = config["optimizer"], config["data"]["segment_size"]
     content_of_config = official_config(voice, segment_size=segment, optimizer=optimizer)
     if not voice.discriminators:
         log.warning(

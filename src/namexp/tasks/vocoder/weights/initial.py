@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from namexp.engine.checkpoint import load_checkpoint
@@ -17,6 +16,7 @@ from namexp.tasks.vocoder.config.model import HifiganModel
 from namexp.tasks.vocoder.layout import VocoderLayout
 from namexp.tasks.vocoder.networks import VocoderNetwork
 from namexp.tasks.vocoder.weights.loading import load_voice
+from namexp.tasks.vocoder.weights.official import generator_in
 from namexp.tasks.vocoder.weights.voice import Voice
 
 log = logging.getLogger(__name__)
@@ -91,5 +91,4 @@ def _normed(path: Path) -> dict[str, Tensor]:
         return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     if path.suffix == ".safetensors":
         return {}
-    state = torch.load(path, map_location="cpu", weights_only=True)["generator"]
-    return dict(state)
+    return dict(generator_in(path))

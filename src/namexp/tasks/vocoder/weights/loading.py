@@ -13,7 +13,8 @@ from namexp.engine.checkpoint import load_checkpoint
 from namexp.engine.stored import refuse_diverged
 from namexp.errors import UserError
 from namexp.models.hifigan import Generator
-from namexp.models.hifigan.states import load_weights
+from namexp.models.hifigan.states import check_fit, load_weights
+from namexp.reading.damage import content_of
 from namexp.schema.group import parse_group
 from namexp.tasks.vocoder.config.mel import differences
 from namexp.tasks.vocoder.config.model import HifiganModel
@@ -79,10 +80,18 @@ def voice_of_checkpoint(path: Path) -> Voice:
         UserError: it is none, or damaged, or no vocoder's.
     """
     content = load_checkpoint(path)
+    with content_of(path):
+        return _voice(path, content)
+
+
+def _voice(path: Path, content: Mapping[str, Any]) -> Voice:
     about = content["namexp"]
     model = stored_model(about, path)
     state = content["state_dict"]
-    generator = Generator(model.generator)
+    with torch.device("meta"):  # a size that nobody has memory for is found by the shapes
+        generator = Generator(model.generator)
+    check_fit(generator, _below(state, GENERATOR), source=str(path))
+    generator = generator.to_empty(device="cpu")
     load_weights(generator, _below(state, GENERATOR), source=str(path))
     statistics = MelStatistics(model.generator.n_mels)
     statistics.load_state_dict(_below(state, STATISTICS))

@@ -17,6 +17,9 @@ from namexp.atomic import write_atomically
 from namexp.errors import UserError, one_line
 from namexp.models.hifigan import Generator
 from namexp.models.hifigan.states import check_fit, load_weights
+from namexp.reading.archive import LIMIT, is_archive, verify_archive
+from namexp.reading.damage import content_of
+from namexp.reading.regular import check_regular
 from namexp.runs.files import read_json, write_json
 from namexp.schema.fields import Fields, is_number
 from namexp.tasks.vocoder.config.mel import Mels, parse_mels
@@ -60,11 +63,26 @@ def read_official(path: Path, config: Path | Mapping[str, Any] | None = None) ->
     Raises:
         UserError: missing, damaged, or they do not fit together.
     """
+    state = generator_in(path)
+    with content_of(path):
+        return _official(path, config, state)
+
+
+def generator_in(path: Path) -> Mapping[str, Any]:
+    """The generator's state by official names.
+
+    Raises:
+        UserError: the file is damaged, or holds none.
+    """
     state = loaded(path).get("generator")
     if not isinstance(state, Mapping):
         raise UserError(
             f"{path}: holds no 'generator'; give an official g_ file, a run, or a model.safetensors."
         )
+    return state
+
+
+def _official(path: Path, config: Path | Mapping[str, Any] | None, state: Mapping[str, Any]) -> Voice:
     spec, mels = read_official_config(path.with_name("config.json") if config is None else config)
     with torch.device("meta"):  # a size that nobody has memory for is found by the shapes
         generator = Generator(spec)
@@ -80,7 +98,9 @@ def _discriminators(path: Path) -> dict[str, Tensor]:
         return {}
     content = loaded(beside)
     parts = {part: content.get(part) for part in ("mpd", "msd")}
-    if not all(isinstance(state, Mapping) for state in parts.values()):
+    if not all(
+        isinstance(s, Mapping) and all(isinstance(v, Tensor) for v in s.values()) for s in parts.values()
+    ):
         raise UserError(f"{beside}: holds no 'mpd' and 'msd'; it does not belong to {path.name}.")
     return {
         f"{part}.{name}": value for part, state in parts.items() for name, value in dict(state or {}).items()
@@ -88,11 +108,12 @@ def _discriminators(path: Path) -> dict[str, Tensor]:
 
 
 def loaded(path: Path) -> Mapping[str, Any]:
-    """Tensors and plain values only: such a file cannot run code."""
+    """Tensors and plain values only: such a file cannot run code. What has checksums has the right ones."""
+    check_regular(path, LIMIT)
+    if is_archive(path):  # those of before 2020 are none
+        verify_archive(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file.") from None
     except Exception as error:  # torch raises many kinds for damaged files
         raise UserError(f"{path}: not a checkpoint that can be read ({one_line(error)[:160]}).") from None
     if not isinstance(content, Mapping):

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from namexp.engine.stored import read_stored, write_stored
 from namexp.errors import UserError
 from namexp.models.hifigan import Generator
 from namexp.models.hifigan.states import check_fit, load_weights
+from namexp.reading.damage import content_of
 from namexp.schema.fields import Fields
 from namexp.tasks.vocoder.config.mel import parse_mels
 from namexp.tasks.vocoder.config.model import parse_generator
@@ -40,6 +42,11 @@ def read_voice(path: Path) -> Voice:
         UserError: missing, damaged, or of another program.
     """
     _, fields, tensors = read_stored(path, (KIND,))
+    with content_of(path):
+        return _voice(path, fields, tensors)
+
+
+def _voice(path: Path, fields: Fields, tensors: Mapping[str, Tensor]) -> Voice:
     mels = parse_mels(fields.raw("mel"), fields.integer("sample_rate", minimum=1), fields.where("mel"))
     spec = parse_generator(fields.raw("generator"), mels, fields.where("generator"))
     own = {k: v for k, v in tensors.items() if not k.startswith(ADVERSARIES)}
