@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from namexp.atomic import remove_leftovers
 from namexp.errors import UserError
 from namexp.runs.entry import is_held
 from namexp.runs.files import read_json
@@ -56,8 +57,13 @@ class SweepLayout:
 
     @property
     def interrupted(self) -> Path:
-        """There, when Ctrl-C has ended the sweep: no job begins any more."""
+        """There, with the number of the process, when Ctrl-C has ended the sweep: no job begins any more."""
         return self.root / ".interrupted"
+
+    def remove_leftovers(self) -> None:
+        """Temporary files of processes that were killed while they wrote; jobs remove their own."""
+        for folder in (self.root, self.root / ".trainings", self.root / ".trials"):
+            remove_leftovers(folder)
 
     def run(self, number: int) -> RunLayout:
         """The directory of job ``number``."""

@@ -77,14 +77,6 @@ def test_the_instruction_set_is_part_of_the_name() -> None:
 
 
 @needs_compiler
-def test_a_damaged_kernel_is_told_by_its_name() -> None:
-    file = compiler._library_file(ANSWER)
-    file.write_bytes(b"half a ker")
-    with pytest.raises(UnavailableError, match=f"{file} cannot be loaded .*; remove it"):
-        load({"an answer": ANSWER})
-
-
-@needs_compiler
 def test_a_text_that_does_not_compile_is_told_in_one_line(cache_folder: Path) -> None:
     with pytest.raises(UnavailableError, match="error: ") as caught:
         load({"nothing": "this is no C++\n"})

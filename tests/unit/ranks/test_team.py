@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 
 from namexp.errors import UserError
-from namexp.ranks.shared import agreed, rank, total, world_size
+from namexp.ranks.shared import rank, total, world_size
 from namexp.ranks.team import Team, assembled
 
 
@@ -39,7 +39,7 @@ def _lead(work: Callable[[Team], None], size: int, pids: list[int]) -> None:
 
 def test_what_a_process_said_when_it_failed_is_told(tmp_path: Path) -> None:
     def send_no_training(team: Team) -> None:
-        agreed(lambda: ("this", "is", "no", "training"))
+        team.hand_over(("this", "is", "no", "training"))
         total(torch.ones(3))  # the other one will not come
 
     pids: list[int] = []
