@@ -81,4 +81,4 @@ def command(run: Run) -> str | None:
     words = [o for o in run.overrides if not o.startswith(("hydra.", "hydra/", "sweep="))]
     if run.seed is not None and "seed" not in _named(run):
         words.append(f"seed={run.seed}")
-    return shlex.join(["python", "-m", "namexp.train", *words])
+    return shlex.join(["python", "-m", "namexp.train", *run.flags, *words])

@@ -12,20 +12,19 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from namexp.door import resuming, say, shown
-from namexp.errors import UserError, one_line
 from namexp.process.signals import listening
 from namexp.runs.entry import is_held, record_failure
 from namexp.runs.layout import RunLayout
 from namexp.runs.states import is_done
 from namexp.runs.table import outcome_table
 from namexp.schema.callbacks import CallbacksConfig
+from namexp.schema.composition import explain_interpolation
 from namexp.schema.experiment import ExperimentConfig, resolved_config
 from namexp.schema.resuming import AUTO, continued_config, stored_config
 from namexp.sweeps.directory import SweepLayout
@@ -68,40 +67,37 @@ class Execution:
     def __call__(self, cfg: DictConfig) -> None:
         """Train, and keep in the run directory why not. Ctrl-C and SIGTERM reach it in a worker too."""
         context = HydraConfig.get()
-        sweep = SweepLayout(Path(context.sweep.dir))
-        parallel = context.mode == RunMode.MULTIRUN and runs_in_workers(context.launcher)
+        sweep = Path(context.sweep.dir) if context.mode == RunMode.MULTIRUN else None
+        parallel = sweep is not None and runs_in_workers(context.launcher)
         try:
-            with listening(), ending_with(sweep) if parallel else nullcontext():
-                self._execute(cfg, context)
+            with listening(), ending_with(SweepLayout(sweep)) if sweep and parallel else nullcontext():
+                self._execute(cfg, self.continued or Path(context.runtime.output_dir), sweep)
         except KeyboardInterrupt:
             if parallel:
                 raise InterruptedSweepError from None
             raise
 
-    def _execute(self, cfg: DictConfig, context: HydraConf) -> None:
-        run_dir = self.continued or Path(context.runtime.output_dir)
-        in_sweep = context.mode == RunMode.MULTIRUN
-        sweep = Path(context.sweep.dir) if in_sweep else None
+    def _execute(self, cfg: DictConfig, run_dir: Path, sweep: Path | None) -> None:
         if sweep is not None and SweepLayout(sweep).interrupted.exists():
             raise InterruptedSweepError
         try:
-            self._train(cfg, run_dir, list(context.overrides.task), sweep)
+            self._train(cfg, run_dir, sweep)
         except (Exception, KeyboardInterrupt) as error:
             record_failure(RunLayout(run_dir), error)
             with (run_dir / "train.log").open("a", encoding="utf-8") as log:
                 traceback.print_exception(error, file=log)
-            if in_sweep:
+            if sweep is not None:
                 raise
             self.failure = error
             if isinstance(error, KeyboardInterrupt) and _has_more_to_do(RunLayout(run_dir)):
                 say(f"go on   python -m namexp.train {resuming(run_dir)}")
         except SystemExit:  # told to stop
-            if in_sweep:
+            if sweep is not None:
                 raise
             self.failure = KeyboardInterrupt()
 
-    def _train(self, cfg: DictConfig, run_dir: Path, overrides: list[str], sweep: Path | None) -> None:
-        config, resolved = self._checked(cfg, run_dir, overrides)
+    def _train(self, cfg: DictConfig, run_dir: Path, sweep: Path | None) -> None:
+        config, resolved = self._checked(cfg, run_dir)
         from namexp.engine import experiment
 
         # A job that its scheduler has started again finds what it has done already
@@ -116,28 +112,23 @@ class Execution:
         if result.interrupted:
             raise KeyboardInterrupt
 
-    def _checked(
-        self, cfg: DictConfig, run_dir: Path, overrides: list[str]
-    ) -> tuple[ExperimentConfig, dict[str, Any]]:
+    def _checked(self, cfg: DictConfig, run_dir: Path) -> tuple[ExperimentConfig, dict[str, Any]]:
         """The config as an object and as plain values.
 
         Raises:
             UserError: it is wrong, or says ``${`` where there is nothing to put in.
         """
         try:
-            return self._parsed(cfg, run_dir, overrides)
+            return self._parsed(cfg, run_dir)
         except OmegaConfBaseException as error:
-            raise UserError(
-                f"{one_line(error)}; ${{...}} stands for another setting: write \\${{ if the text is meant."
-            ) from None
+            raise explain_interpolation(error) from None
 
-    def _parsed(
-        self, cfg: DictConfig, run_dir: Path, overrides: list[str]
-    ) -> tuple[ExperimentConfig, dict[str, Any]]:
+    def _parsed(self, cfg: DictConfig, run_dir: Path) -> tuple[ExperimentConfig, dict[str, Any]]:
         if cfg.resume in (None, AUTO):
             return self.tasks.parse(cfg), resolved_config(cfg, self.tasks.config_of(cfg))
         stored = stored_config(RunLayout(run_dir).config)
-        resolved = continued_config(stored, cfg, overrides, self.tasks.config_of(stored))
+        said: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+        resolved = continued_config(stored, cfg, said, self.tasks.config_of(stored))
         return self.tasks.parse(resolved), resolved
 
 

@@ -22,6 +22,7 @@ from namexp.runs.layout import RunLayout
 from namexp.schema.composition import composed, explain
 from namexp.schema.resuming import AUTO, forced, resume_argument, stored_config
 from namexp.sweeps.directory import SweepLayout, job_table, read_jobs, unfinished
+from namexp.sweeps.flags import flags_and_rest
 from namexp.sweeps.record import NOT_A_RUN, SweepRecord, SweepRefused
 
 MULTIRUN = {"-m", "--multirun"}
@@ -41,10 +42,11 @@ def launch(hydra_main: Callable[[], Any], execution: Execution) -> int:
 
 
 def _flags_first() -> None:
-    """Hydra takes -m only before the first override."""
-    flags = [argument for argument in sys.argv[1:] if argument in MULTIRUN]
-    rest = [argument for argument in sys.argv[1:] if argument not in MULTIRUN]
-    sys.argv[1:] = [*flags[:1], *rest]
+    """Hydra takes -m, --config-dir and --config-name only before the first override."""
+    where, words = flags_and_rest(sys.argv[1:])
+    flags = [word for word in words if word in MULTIRUN]
+    rest = [word for word in words if word not in MULTIRUN]
+    sys.argv[1:] = [*flags[:1], *where, *rest]
 
 
 def _refuse_rerun() -> None:
