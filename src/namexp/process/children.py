@@ -40,6 +40,7 @@ def output(command: Sequence[str], seconds: float) -> str:
             printed, complaints = process.communicate(timeout=seconds)
         except BaseException:  # Ctrl-C too
             _end(process)
+            process.wait()
             raise
         finally:
             with _lock:

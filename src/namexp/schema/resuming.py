@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,12 @@ def _as_hydra_reads(argument: str) -> str | None:
         value = OverridesParser.create().parse_override(argument).value()
     except HydraException:
         return None
-    return value if isinstance(value, str) else None
+    # as the config would have it: \${ is no interpolation
+    return re.sub(r"((?:\\\\)*)\\\$\{", _halved, value) if isinstance(value, str) else None
+
+
+def _halved(escaped: re.Match[str]) -> str:
+    return f"{escaped[1][: len(escaped[1]) // 2]}${{"
 
 
 def forced(argument: str, cls: type[ExperimentConfig]) -> str:

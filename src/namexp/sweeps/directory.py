@@ -90,6 +90,14 @@ def recorded_jobs(root: Path) -> list[tuple[str, ...]] | None:
         return None
 
 
+def recorded_flags(root: Path) -> tuple[str, ...]:
+    """Where the sweep in ``root`` told Hydra to look for YAML files, as flags; none where it does not say."""
+    try:
+        return tuple(str(word) for word in read_record(SweepLayout(root)).get("flags", ()))
+    except (UserError, OSError, TypeError):
+        return ()
+
+
 def is_search(sweep: SweepLayout) -> bool:
     """Whether its jobs are found as it goes, by one process or several."""
     return read_record(sweep)["space"] is not None
