@@ -31,7 +31,15 @@ CACHE = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")  # of co
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def command(
+    process: Callable[..., subprocess.CompletedProcess[str]],
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """A command as a user runs it; modules with many may run them in their own process."""
+    return process
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run ``python -m namexp.<name> arguments`` in an empty directory, on one thread.
 
     ``environment`` changes variables of the command's environment.

@@ -202,7 +202,7 @@ def load_model(run: Path) -> Any:
     return parse_group("model", stored_config(run / "config.yaml")["model"], HifiganModel)
 
 
-def test_a_sweep_runs_resumes_and_reports(command: Run, tmp_path: Path) -> None:
+def test_a_sweep_runs_resumes_and_reports(command: Run, process: Run, tmp_path: Path) -> None:
     short = ["trainer.max_epochs=1", "trainer.limit_train_batches=2", "hydra.sweep.dir=sweep"]
     swept = train(command, *short, "-m", "model.upsample_initial_channel=16,32", "seed=0,1")
     assert "mel_error" in swept.stdout
@@ -211,7 +211,7 @@ def test_a_sweep_runs_resumes_and_reports(command: Run, tmp_path: Path) -> None:
     before = [stored(tmp_path / "sweep" / str(i))["state_dict"] for i in range(4)]
     for name in ("2", "3"):
         shutil.rmtree(tmp_path / "sweep" / name)
-    resumed = command("sweep", "resume", "sweep")
+    resumed = process("sweep", "resume", "sweep")
     assert resumed.returncode == 0, resumed.stderr
     assert all(equal(stored(tmp_path / "sweep" / str(i))["state_dict"], before[i]) for i in range(4))
     reported = command("report", "sweep", "-o", "page")

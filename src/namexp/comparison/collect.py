@@ -18,7 +18,7 @@ from namexp.comparison.records import Run
 from namexp.errors import UserError, one_line
 from namexp.runs.layout import RunLayout
 from namexp.runs.states import MISSING, UNKNOWN
-from namexp.sweeps.directory import RECORD, recorded_jobs
+from namexp.sweeps.directory import RECORD, recorded_flags, recorded_jobs
 
 # The overrides of every job that a sweep directory promises, in order; None where nobody knows.
 Plan = Callable[[Path], Sequence[Sequence[str]] | None]
@@ -148,6 +148,7 @@ def _with_missing(
 
 def _missing(root: Path, overrides: tuple[str, ...], base: Path) -> Run:
     settings: dict[str, Any] = dict(o.split("=", 1) for o in overrides if "=" in o)
-    run = Run(root, _label(root, base), MISSING, settings=settings, overrides=overrides)
+    flags = recorded_flags(root.parent)
+    run = Run(root, _label(root, base), MISSING, settings=settings, overrides=overrides, flags=flags)
     seed = settings.get("seed", "")
     return replace(run, seed=int(seed)) if re.fullmatch(r"-?\d+", seed) else run

@@ -35,6 +35,7 @@ from namexp.runs.summaries import FACTS_BEFORE, facts_of, metrics_of, slashed
 from namexp.schema.identifying import NEUTRAL, Identifying
 from namexp.schema.metric import Metric
 
+CONFIG_NAME = "train"  # of the command, unless a flag says another
 DRAWN = ("val_loss", "train/loss")  # columns of metrics.csv that the page draws besides the metrics
 SHOWN = {*FACTS_BEFORE, "realtime_factor"}  # facts that have a place of their own on the page
 
@@ -63,6 +64,7 @@ def read_run(root: Path, label: str) -> Run:
         settings={**_choices(hydra), **flat(config)},
         config=config,
         overrides=overrides,
+        flags=_flags(hydra),
         cwd=_text(_at(hydra, "runtime", "cwd")),
         seed=next((s for s in (_integer(d.get("seed")) for d in (summary, config)) if s is not None), None),
         training_id=_text(summary.get("training_id")),
@@ -255,6 +257,18 @@ def _overrides(path: Path, damages: list[str]) -> tuple[str, ...] | None:
         return None
     # whether it was continued says nothing about the experiment
     return tuple(text for text in map(str, found) if not text.startswith("resume="))
+
+
+def _flags(hydra: Mapping[str, Any]) -> tuple[str, ...]:
+    """``--config-dir`` and ``--config-name``, where they were given."""
+    sources, name = _at(hydra, "runtime", "config_sources"), _text(_at(hydra, "job", "config_name"))
+    given = [
+        _text(_at(source, "path"))
+        for source in (sources if isinstance(sources, list) else [])
+        if _at(source, "provider") == "command-line"
+    ]
+    flags = ["--config-dir", given[0]] if given and given[0] else []
+    return (*flags, *(["--config-name", name] if name not in (None, CONFIG_NAME) and name else []))
 
 
 def _choices(hydra: Mapping[str, Any]) -> dict[str, Any]:

@@ -64,6 +64,7 @@ class Run:
         settings: the config with dotted keys, and the chosen option of each group by its name.
         config: the config as it is nested; empty where there is none.
         overrides: what followed ``namexp.train``; None where that was not kept.
+        flags: of that command line, which say where else Hydra looked for YAML files.
         cwd: the directory it was started in, to which relative paths refer.
         seed: of the config.
         training_id: that runs share whose weights must be the same.
@@ -95,6 +96,7 @@ class Run:
     settings: Settings = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     overrides: tuple[str, ...] | None = None
+    flags: tuple[str, ...] = ()
     cwd: str | None = None
     seed: int | None = None
     training_id: str | None = None

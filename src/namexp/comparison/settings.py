@@ -84,4 +84,4 @@ def command(run: Run) -> str | None:
         words.append(f"seed={run.seed}")
     if any(word.startswith("sweep=") for word in words):
         words.append("hydra.mode=RUN")
-    return shlex.join(["python", "-m", "namexp.train", *words])
+    return shlex.join(["python", "-m", "namexp.train", *run.flags, *words])

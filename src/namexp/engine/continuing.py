@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from namexp.door import setting
 from namexp.engine.checkpoint import Progress, load_progress
 from namexp.engine.training import Material
 from namexp.errors import UserError
@@ -118,7 +119,7 @@ def continued_progress(
         raise UserError(
             f"{run.root}: was ended by trainer.max_steps in the middle of epoch "
             f"{progress.finished_epochs + 1} and cannot be continued exactly; start a new run from its "
-            f"weights by init_from={run.last_checkpoint}."
+            f"weights by {setting('init_from', run.last_checkpoint)}."
         )
     if config.trainer.max_epochs < progress.finished_epochs:
         raise UserError(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,10 @@ from namexp.engine.fitting import fit
 from namexp.engine.optimisation import check_optimisation
 from namexp.engine.settings import check_hardware, torch_settings
 from namexp.engine.summary import summarise
-from namexp.engine.task import Task
+from namexp.engine.task import Shown, Task
 from namexp.engine.telling import tell_outcome, tracked
 from namexp.engine.training import Fitted, Material, Training
-from namexp.errors import UserError, one_line
+from namexp.errors import one_line
 from namexp.runs.entry import entered
 from namexp.runs.files import read_json, write_json, write_text
 from namexp.runs.identity import training_id
@@ -101,11 +102,18 @@ def run(
 
 
 def _report(layout: RunLayout) -> None:
-    """Write the run's own page; a training that succeeded does not fail for it."""
-    try:
+    """Write the run's own page."""
+    with _not_failing(f"{layout.report} is missing"):
         write_run_page(layout.root)
-    except (UserError, OSError) as error:
-        log.warning("no %s: %s", layout.report, one_line(error))
+
+
+@contextmanager
+def _not_failing(what: str) -> Iterator[None]:
+    """A training that succeeded does not fail for what is told or drawn of it."""
+    try:
+        yield
+    except Exception as error:  # whatever libraries raise for a full disk, a broken font, a lost server
+        log.warning("notice: %s (%s: %s)", what, type(error).__name__, one_line(error))
 
 
 def _train_and_export(task: Task[Any, Any], training: Training[Any, Any], sweep: Path | None) -> RunResult:
@@ -227,6 +235,9 @@ def _finish(task: Task[Any, Any], training: Training[Any, Any], fitted: Fitted) 
     summary = summarise(task, training, fitted, best, scores)
     write_json(training.layout.summary, summary)
     task.export(training, summary)
-    shown = task.show(training, scores, summary)
-    tell_outcome(task, training, summary, shown, interrupted=fitted.interrupted)
+    shown = Shown()
+    with _not_failing("pictures or sound of the result are missing"):
+        shown = task.show(training, scores, summary)
+    with _not_failing("the outcome was not told"):
+        tell_outcome(task, training, summary, shown, interrupted=fitted.interrupted)
     return summary

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
+import threading
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,6 @@ from namexp.atomic import write_atomically
 from namexp.engine.callbacks.checkpoints import Checkpoints, StepCheckpoints
 from namexp.engine.callbacks.counting import Counting
 from namexp.engine.callbacks.progress import TrainingProgress
-from namexp.engine.callbacks.signals import TermIsInterrupt, TermIsLeftTo
 from namexp.engine.callbacks.stopping import Goal, StopAfterSteps, StopEarly
 from namexp.engine.module import TaskModule
 from namexp.engine.processes import backend_of, ddp_arguments
@@ -26,9 +25,9 @@ from namexp.engine.settings import torch_settings
 from namexp.engine.task import Task, TaskData
 from namexp.engine.training import Fitted, Training
 from namexp.errors import UserError
+from namexp.ranks.pipe import Pipe
 from namexp.ranks.place import ALONE, Place
-from namexp.ranks.shared import agreed
-from namexp.ranks.team import Team, assembled
+from namexp.ranks.team import Team, assembled, taken_over
 from namexp.reading.damage import KINDS, damaged
 from namexp.runs.layout import RunLayout
 from namexp.schema.experiment import ExperimentConfig
@@ -59,7 +58,7 @@ def fit(task: Task[Any, Any], training: Training[Any, Any]) -> Fitted:
     _check_schedule(training.config, _batches_per_epoch(settings, data))
     with assembled(settings.devices, settings.num_nodes, backend_of(settings)) as team:
         # what listens to the training stays with the first process
-        agreed(lambda: (task, replace(training, tracker=Untracked()), torch.get_num_threads()))
+        team.hand_over((task, replace(training, tracker=Untracked()), torch.get_num_threads()))
         return _take_part(task, training, team)
 
 
@@ -77,25 +76,23 @@ def _check_schedule(config: ExperimentConfig, batches_per_epoch: int) -> None:
         )
 
 
-def take_part(place: Place, scratch: Path) -> bool:
+def take_part(place: Place, scratch: Path, pipe: Pipe | None) -> bool:
     """Train with the first process, which is in ``fit`` and tells what.
 
     Args:
         place: of this process, which has joined the group.
         scratch: takes what only the first process keeps.
+        pipe: from the first process; None where it has not started this one.
 
     Returns:
         Whether it was interrupted.
     """
-    task, training, threads = agreed(_told_by_the_first)
+    told: tuple[Task[Any, Any], Training[Any, Any], int] = taken_over(pipe)
+    task, training, threads = told
     settings = replace(training.config.trainer, threads=threads)
     pl.seed_everything(training.config.seed, verbose=False)
     with torch_settings(settings):
         return _take_part(task, replace(training, layout=RunLayout(scratch)), Team(place)).interrupted
-
-
-def _told_by_the_first() -> tuple[Task[Any, Any], Training[Any, Any], int]:
-    raise AssertionError("the first process is in fit")
 
 
 def _take_part(task: Task[Any, Any], training: Training[Any, Any], team: Team) -> Fitted:
@@ -125,8 +122,13 @@ def _take_part(task: Task[Any, Any], training: Training[Any, Any], team: Team) -
 def _run(
     trainer: pl.Trainer, module: TaskModule, data: TaskData, training: Training[Any, Any], team: Team
 ) -> bool:
-    """Call Lightning; whether Ctrl-C ended it."""
-    last = training.layout.last_checkpoint
+    """Call Lightning; whether Ctrl-C ended it.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C before anything was learned.
+    """
+    last, answer = training.layout.last_checkpoint, signal.getsignal(signal.SIGINT)
+    _leave_sigterm_alone(trainer)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6 on torch 2.13
@@ -138,13 +140,33 @@ def _run(
         if not isinstance(error.__context__, KeyboardInterrupt):
             raise  # a scheduler wants the machine back: no time to export, the last epoch is saved
         # Lightning makes this of Ctrl-C, and ignores the next ones
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, answer)
         team.disband()  # a checkpoint would wait for the others
+        if module.updates == 0:
+            raise KeyboardInterrupt from None
         if not last.exists():  # before the end of the first epoch
             write_atomically(last, lambda path: trainer.save_checkpoint(path))
         log.info("interrupted: exporting the best weights so far")
         return True
     return False
+
+
+def _leave_sigterm_alone(trainer: pl.Trainer) -> None:
+    """Whoever listens to it goes on to do so.
+
+    Lightning would stop only between two batches, with an exchange in the midst of what the others do; and a
+    scheduler may send it ahead of the signal by which a job is told to requeue itself.
+    """
+    connector = trainer._signal_connector
+    register = connector.register_signal_handlers
+
+    def registered() -> None:
+        listener = signal.getsignal(signal.SIGTERM)
+        register()
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, listener)
+
+    connector.register_signal_handlers = registered  # type: ignore[method-assign]
 
 
 def _build_trainer(
@@ -196,10 +218,6 @@ def _callbacks(training: Training[Any, Any]) -> list[pl.Callback]:
     if every is not None:
         keep = config.callbacks.keep_checkpoints
         callbacks.append(StepCheckpoints(training.layout, every=every, keep=keep))
-    if "SUBMITIT_EXECUTOR" in os.environ:
-        callbacks.append(TermIsLeftTo())
-    elif config.trainer.world_size > 1:
-        callbacks.append(TermIsInterrupt())
     if config.callbacks.progress:
         callbacks.append(TrainingProgress(config.headline, config.trainer.max_steps))
     return callbacks

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shlex
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from namexp.conf_dir import conf_dir
-from namexp.door import FAILED, OK, say, shown
+from namexp.door import FAILED, OK, argument, in_hydras_words, say, shown
 from namexp.engine.execution import Execution
 from namexp.errors import UserError, one_line
 from namexp.ranks.place import Place, launched_place
@@ -21,6 +22,7 @@ from namexp.runs.layout import RunLayout
 from namexp.schema.composition import composed, explain
 from namexp.schema.resuming import AUTO, forced, resume_argument, stored_config
 from namexp.sweeps.directory import SweepLayout, job_table, read_jobs, unfinished
+from namexp.sweeps.flags import flags_and_rest
 from namexp.sweeps.record import NOT_A_RUN, SweepRecord, SweepRefused
 from namexp.sweeps.slurm import wait_for_others
 
@@ -35,15 +37,27 @@ def launch(hydra_main: Callable[[], Any], execution: Execution) -> int:
         execution: keeps why a single run failed.
     """
     _flags_first()
+    _refuse_rerun()
     place = launched_place()
     return _run_hydra(hydra_main, execution) if place is None else _launched(place, hydra_main, execution)
 
 
 def _flags_first() -> None:
-    """Hydra takes -m only before the first override."""
-    flags = [argument for argument in sys.argv[1:] if argument in MULTIRUN]
-    rest = [argument for argument in sys.argv[1:] if argument not in MULTIRUN]
-    sys.argv[1:] = [*flags[:1], *rest]
+    """Hydra takes -m, --config-dir and --config-name only before the first override."""
+    where, words = flags_and_rest(sys.argv[1:])
+    flags = [word for word in words if word in MULTIRUN]
+    rest = [word for word in words if word not in MULTIRUN]
+    sys.argv[1:] = [*flags[:1], *where, *rest]
+
+
+def _refuse_rerun() -> None:
+    """Of ``--experimental-rerun``, which may be shortened: Hydra would unpickle the file."""
+    for flag in sys.argv[1:]:
+        if flag.startswith("--e") and "--experimental-rerun".startswith(flag.partition("=")[0]):
+            raise UserError(
+                f"{flag}: runs of namexp keep no config.pickle; continue one by resume=RUN, or train "
+                "it again by the command in its report.html."
+            )
 
 
 def _launched(place: Place, hydra_main: Callable[[], Any], execution: Execution) -> int:
@@ -68,9 +82,9 @@ def _launched(place: Place, hydra_main: Callable[[], Any], execution: Execution)
 def _run_hydra(hydra_main: Callable[[], Any], execution: Execution) -> int:
     # Otherwise Hydra prints a traceback of its own and exits
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    _enter_resumed_run(execution)
     try:
-        hydra_main()
+        with _in_resumed_run(execution):
+            hydra_main()
     except SweepRefused as error:
         raise UserError(one_line(error)) from None
     except (KeyboardInterrupt, SystemExit) as error:
@@ -98,7 +112,16 @@ def _explained(error: Exception) -> Exception:
     # Hydra's answer to model=null
     if isinstance(error, ValueError) and str(error).startswith("Config group override"):
         return UserError(f"a group cannot be null, choose one of its options: {one_line(error)}")
+    if isinstance(error, ValueError | AssertionError) and _is_raised_by_hydra(error):  # flags
+        return UserError(f"{one_line(error)}; see --hydra-help.")
     return error
+
+
+def _is_raised_by_hydra(error: Exception) -> bool:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and str(trace.tb_frame.f_globals.get("__name__")).startswith("hydra.")
 
 
 def _end_sweep(root: Path) -> int:
@@ -106,38 +129,57 @@ def _end_sweep(root: Path) -> int:
     say(f"\n{job_table(read_jobs(SweepLayout(root)))}\nsweep    {shown(root)}")
     if not unfinished(root):
         return OK
-    say(f"run the rest by: python -m namexp.sweep resume {shlex.quote(shown(root))}", error=True)
+    say(f"run the rest by: python -m namexp.sweep resume {argument(root)}", error=True)
     return FAILED
 
 
 # --- a run that is continued ----------------------------------------------------------------------
 
 
-def _enter_resumed_run(execution: Execution) -> None:
+@contextlib.contextmanager
+def _in_resumed_run(execution: Execution) -> Iterator[None]:
     """Let Hydra work in the directory of the run that is continued, and leave its notes alone."""
-    root = resume_argument(sys.argv[1:])
-    if root is None or root == AUTO:
+    name = resume_argument(sys.argv[1:])
+    if name is None or name == AUTO:
+        yield
         return
     if MULTIRUN & set(sys.argv):
-        raise UserError(NOT_A_RUN.format(root))
+        raise UserError(NOT_A_RUN.format(name))
     if any(argument.startswith("hydra.run.dir=") for argument in sys.argv):
         raise UserError(
-            f"resume (= {root}) continues the run where it lies; leave hydra.run.dir out, or copy the run "
+            f"resume (= {name}) continues the run where it lies; leave hydra.run.dir out, or copy the run "
             "first."
         )
-    _check_run(Path(root))
-    cls = execution.tasks.config_of(stored_config(RunLayout(Path(root)).config))
+    root = execution.continued = Path(os.path.abspath(name))
+    _check_run(root, name)
+    cls = execution.tasks.config_of(stored_config(RunLayout(root).config))
     if cls is not execution.tasks.config_of(composed((), conf_dir())):
         sys.argv[1:] = [forced(argument, cls) for argument in sys.argv[1:]]
-    text = root.replace("\\", "\\\\").replace("'", "\\'")
-    sys.argv += [f"hydra.run.dir='{text}'", "hydra.output_subdir=null"]
+    with _without_interpolation(root) as alias:
+        others = [argument for argument in sys.argv if not argument.startswith("resume=")]
+        words = {"resume": name, "hydra.run.dir": str(alias)}
+        sys.argv = [*others, *(f"{key}={in_hydras_words(text)}" for key, text in words.items())]
+        sys.argv.append("hydra.output_subdir=null")
+        yield
 
 
-def _check_run(root: Path) -> None:
+@contextlib.contextmanager
+def _without_interpolation(root: Path) -> Iterator[Path]:
+    """A name of the directory in which Hydra finds nothing to put in; it reads its own settings again."""
+    if "${" not in os.path.abspath(root):
+        yield root
+        return
+    with tempfile.TemporaryDirectory(prefix="namexp-") as folder:
+        alias = Path(folder, "run")
+        alias.symlink_to(root.resolve(), target_is_directory=True)
+        yield alias
+
+
+def _check_run(root: Path, name: str) -> None:
     """What can be said without reading anything of the run."""
     if not root.is_dir():
-        raise UserError(f"resume (= {root}): no such directory; give the directory of a run.")
+        raise UserError(f"resume (= {name}): no such directory; give the directory of a run.")
     if SweepLayout(root).record.exists():
-        raise UserError(NOT_A_RUN.format(root))
+        raise UserError(NOT_A_RUN.format(name))
     if not RunLayout(root).config.exists():
-        raise UserError(f"resume (= {root}): holds no config.yaml, so it is not a run that has begun.")
+        raise UserError(f"resume (= {name}): holds no config.yaml, so it is not a run that has begun.")

@@ -308,13 +308,20 @@ class TaskModule(pl.LightningModule, ABC):
 
     def on_validation_epoch_end(self) -> None:
         """Log every metric of every row, and the mean over rows."""
-        metrics = agreed(lambda: dict(self.validated(self._found)))
+        logged = agreed(self._of_validation)
         self._found = []
-        for name, values in metrics.items():
-            self.log(name, values.mean().float())
+        for name, value in logged.items():
+            self.log(name, torch.tensor(value, dtype=torch.float32, device=self.device))
+
+    def _of_validation(self) -> dict[str, float]:
+        """Numbers in float32, as they are logged."""
+        logged = {}
+        for name, values in self.validated(self._found).items():
+            logged[name] = float(values.mean().float())
             for suffix, value in zip(self.row_suffixes, values, strict=True):
                 if suffix:  # the only row is the mean
-                    self.log(f"{name}{suffix}", value.float())
+                    logged[f"{name}{suffix}"] = float(value.float())
+        return logged
 
     def of_rows(self, metric: str, logged: Mapping[str, Tensor]) -> list[float]:
         """A metric of each row among what the last validation logged."""

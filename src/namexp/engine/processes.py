@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from lightning_fabric.plugins.environments import ClusterEnvironment
@@ -12,8 +12,11 @@ from pytorch_lightning.strategies import DDPStrategy
 from namexp.engine.module import TaskModule
 from namexp.errors import UserError
 from namexp.ranks.place import Place, launched_place
+from namexp.ranks.shared import agreed
 from namexp.ranks.team import TIMEOUT
 from namexp.schema.trainer import TrainerConfig
+
+T = TypeVar("T")
 
 
 def backend_of(trainer: TrainerConfig) -> str:
@@ -51,7 +54,7 @@ def ddp_arguments(place: Place, trainer: TrainerConfig, module: TaskModule) -> d
     """Lightning's Trainer arguments for training together, or alone."""
     if place.world_size == 1:
         return {"devices": 1, "plugins": [StreamedCheckpoints()]}
-    strategy = DDPStrategy(
+    strategy = PlainDDPStrategy(
         process_group_backend=backend_of(trainer),
         timeout=TIMEOUT,
         find_unused_parameters=module.idle_parameters(),
@@ -62,6 +65,15 @@ def ddp_arguments(place: Place, trainer: TrainerConfig, module: TaskModule) -> d
         "strategy": strategy,
         "plugins": [Placed(place, trainer.devices), StreamedCheckpoints()],
     }
+
+
+class PlainDDPStrategy(DDPStrategy):
+    """Lightning's own decisions travel as plain values too: its broadcast would pickle them."""
+
+    def broadcast(self, obj: T, src: int = 0) -> T:
+        """What the first process has."""
+        assert src == 0, "the first process decides"
+        return agreed(lambda: obj)
 
 
 class StreamedCheckpoints(TorchCheckpointIO):

@@ -2,7 +2,7 @@
 
 A kernel's file name holds a digest of everything that it depends on: its text, the flags, the
 compiler's version and the instruction set of this machine. One from another machine or another
-version of namexp is therefore never loaded.
+version of namexp is therefore never loaded. ``kernels.cache`` keeps the files.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ import platform
 import shlex
 import shutil
 import subprocess
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
+from namexp.atomic import scratch
 from namexp.errors import one_line
+from namexp.kernels.cache import find, keep
+from namexp.kernels.cache import folder as _folder
+from namexp.process.children import end_children, output
 
 log = logging.getLogger(__name__)
 
@@ -68,16 +71,18 @@ class Compiler:
         raise refused
 
     def compile(self, source: str, library: Path) -> None:
-        """Write the shared ``library``; a reader sees all of it or nothing.
+        """Keep the shared library of ``source``; a reader sees all of it or nothing.
 
         Raises:
-            UnavailableError: the compiler refuses.
+            UnavailableError: the compiler refuses, or leaves nothing.
         """
-        with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-            text, built = Path(folder, "kernel.cpp"), Path(folder, "kernel.so")
+        with scratch(library) as place:
+            text, built = place / "kernel.cpp", place / "kernel.so"
             text.write_text(source)
             _output([*self.command, *self.flags, f"-I{NATIVE}", str(text), "-o", str(built)])
-            os.replace(built, library)
+            if not built.is_file():
+                raise UnavailableError(f"{self.command[0]} says that it has compiled, and wrote nothing")
+            keep(built, library)
 
 
 def load(sources: dict[str, str]) -> list[ctypes.CDLL]:
@@ -90,10 +95,12 @@ def load(sources: dict[str, str]) -> list[ctypes.CDLL]:
         UnavailableError: there is no compiler, it fails, or kernels are switched off.
     """
     libraries = {text: _library_file(text) for text in sources.values()}
-    missing = {what: text for what, text in sources.items() if not libraries[text].exists()}
+    found = {text: find(library) for text, library in libraries.items()}
+    missing = {what: text for what, text in sources.items() if found[text] is None}
     if missing:
         _compile_all(missing, libraries)
-    return [_load(libraries[text]) for text in sources.values()]
+        found |= {text: find(libraries[text]) for text in missing.values()}
+    return [_load(found[text] or libraries[text]) for text in sources.values()]
 
 
 def load_once(what: str, source: str) -> ctypes.CDLL:
@@ -120,13 +127,20 @@ def _found(what: str, source: str) -> ctypes.CDLL | UnavailableError:
 
 
 def _compile_all(missing: dict[str, str], libraries: dict[str, Path]) -> None:
-    what = ", ".join(missing)
-    log.info("compiling for this machine, once: %s", what)
+    log.info("compiling for this machine, once: %s", ", ".join(missing))
     start = time.monotonic()
+    compiler = _compiler()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        compiler = _compiler()
-        for done in [pool.submit(compiler.compile, text, libraries[text]) for text in set(missing.values())]:
-            done.result()
+        compiled = [pool.submit(compiler.compile, text, libraries[text]) for text in set(missing.values())]
+        try:
+            for each in compiled:
+                each.result()
+        except BaseException:  # Ctrl-C too: what is compiled now would be awaited
+            pool.shutdown(wait=False, cancel_futures=True)
+            while not all(each.done() for each in compiled):
+                end_children()
+                time.sleep(0.01)
+            raise
     log.info("compiled in %.0f s", time.monotonic() - start)
 
 
@@ -165,13 +179,20 @@ def _compiler() -> Compiler:
 def _compiler_of(named: str, path: str) -> Compiler:
     if os.name == "nt":
         raise UnavailableError("kernels are not compiled on Windows")
-    candidates = [shlex.split(named)] if named else [["c++"], ["g++"], ["clang++"]]
+    candidates = [_words(named)] if named.strip() else [["c++"], ["g++"], ["clang++"]]
     for command in candidates:
         program = shutil.which(command[0], path=path)
         if program:
             return Compiler((program, *command[1:]))
     names = named or "c++, g++, clang++"
     raise UnavailableError(f"no C++ compiler was found ({names}); install g++ or clang++")
+
+
+def _words(named: str) -> list[str]:
+    try:
+        return shlex.split(named)
+    except ValueError as error:
+        raise UnavailableError(f"CXX (= {named}) is no command: {one_line(error)}") from None
 
 
 @cache
@@ -182,25 +203,6 @@ def _native_digest() -> str:
     return digest.hexdigest()
 
 
-@cache
-def _folder() -> Path:
-    """Where compiled kernels are kept: the user's cache, else a folder that lasts as long as the process."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(root, "namexp", "kernels")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError as error:
-        log.info("compiled kernels are not kept: %s", one_line(error))
-        return Path(_temporary_folder().name)
-
-
-@cache
-def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="namexp-kernels-")
-
-
 def _output(command: list[str]) -> str:
     """What ``command`` prints.
 
@@ -208,11 +210,10 @@ def _output(command: list[str]) -> str:
         UnavailableError: it fails, with its first line of complaint.
     """
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_SECONDS, check=True)
+        return output(command, COMPILE_SECONDS)
     except subprocess.CalledProcessError as error:
         lines = error.stderr.splitlines()
         complaint = next((line for line in lines if "error" in line), lines[-1] if lines else str(error))
         raise UnavailableError(f"{command[0]} failed: {complaint.strip()}") from None
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UnavailableError(f"{command[0]} failed: {one_line(error)}") from None
-    return done.stdout

@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 
 from namexp.errors import UserError
+from namexp.process.python import python_environment, python_module
+from namexp.ranks import pipe
 from namexp.ranks.place import Place
 
 MODULE = "namexp.engine.follow"
+SCRATCH = "NAMEXP_SCRATCH"  # the variable that names a folder made for one follower
+END_SECONDS = 2.0  # for its own end, before it is killed
 
 
 class Follower:
     """A process with ``MODULE`` that ends with this one, whatever becomes of this one.
 
-    It holds the other end of a pipe and sees it close. Ctrl-C in a terminal does not reach it: the
-    first process decides what that means.
+    It holds the other end of a pipe: what it is to do comes through it, and it sees it close. Ctrl-C in a
+    terminal does not reach it: the first process decides what that means.
     """
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self._folder = Path(tempfile.mkdtemp(prefix="namexp-"))
-        own = {"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(self._folder)}
+        folder = tempfile.mkdtemp(prefix="namexp-")
+        self._folder = Path(folder)
         with self._errors.open("wb") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", MODULE],
-                env={**os.environ, **place.environment(), **own},
+                python_module(MODULE),
+                env={**python_environment(), **place.environment(), "TMPDIR": folder, SCRATCH: folder},
+                bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
@@ -59,6 +61,15 @@ class Follower:
         """Whether it has ended otherwise than it should."""
         return self._process.poll() not in (None, 0)
 
+    def send(self, content: bytes) -> None:
+        """Through the pipe that nobody else holds.
+
+        Raises:
+            BrokenPipeError: it has ended.
+        """
+        assert self._process.stdin is not None
+        pipe.write(self._process.stdin, content)
+
     def wait(self, seconds: float) -> None:
         """Give it time to end."""
         try:
@@ -66,12 +77,17 @@ class Follower:
         except subprocess.TimeoutExpired:
             return
 
-    def end(self) -> None:
-        """End it at once: it writes no files that could be spoilt."""
-        self._process.kill()
-        self._process.wait()
+    def let_go(self) -> None:
+        """Close the pipe: it ends itself and what it runs."""
         assert self._process.stdin is not None
         self._process.stdin.close()
+
+    def end(self) -> None:
+        """End it, soon or by force: it writes no files that could be spoilt."""
+        self.let_go()
+        self.wait(END_SECONDS)
+        self._process.kill()
+        self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def failure(self) -> Exception:
@@ -101,7 +117,9 @@ def start_followers(first: Place) -> list[Follower]:
 
 
 def end_all(followers: list[Follower]) -> None:
-    """End them at once."""
+    """End them together."""
+    for follower in followers:
+        follower.let_go()
     for follower in followers:
         follower.end()
 
@@ -114,8 +132,3 @@ def await_failure(followers: list[Follower], seconds: float) -> Follower | None:
         if failed is not None or not followers or time.monotonic() > deadline:
             return failed
         time.sleep(0.05)
-
-
-def local_listener() -> socket.socket:
-    """A socket on a free port that only this machine reaches."""
-    return socket.create_server(("127.0.0.1", 0))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from namexp.errors import UserError
 
+MEETING = "NAMEXP_MEETING"  # the variable that names the folder of ``Place.meeting``
 SLURM_PORTS = range(15000, 25000)  # where a job meets unless MASTER_PORT says otherwise
 
 
@@ -22,6 +23,8 @@ class Place:
         local_rank: from 0 on each node; the number of its GPU.
         address: where the processes meet: host of the first one.
         port: TCP port there.
+        meeting: a folder that only its owner may enter, where the processes meet instead: all are on this
+            machine, and no port asks who comes.
     """
 
     rank: int
@@ -29,12 +32,14 @@ class Place:
     local_rank: int
     address: str
     port: int
+    meeting: str | None = None
 
     def environment(self) -> dict[str, str]:
         """The variables, torchrun's, from which ``launched_place`` reads it again."""
         return {
             "RANK": str(self.rank), "WORLD_SIZE": str(self.world_size),
             "LOCAL_RANK": str(self.local_rank), "MASTER_ADDR": self.address, "MASTER_PORT": str(self.port),
+            **({} if self.meeting is None else {MEETING: self.meeting}),
         }  # fmt: skip
 
 
@@ -66,6 +71,7 @@ def _from_torchrun(variables: Mapping[str, str]) -> Place:
         local_rank=_number(variables, "LOCAL_RANK"),
         address=variables.get("MASTER_ADDR", "127.0.0.1"),
         port=_number(variables, "MASTER_PORT"),
+        meeting=variables.get(MEETING),
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.autograd import Function
@@ -27,12 +29,25 @@ def _together() -> bool:
 
 
 def agreed(compute: Callable[[], T]) -> T:
-    """What the first process computes, on all of them; they all have to call it."""
+    """What the first process computes, on all of them; they all have to call it.
+
+    Args:
+        compute: gives plain values, as JSON has them: nothing else may come over a socket that other users
+            of the machine can reach. Numbers arrive exactly; NaN and infinities too.
+    """
     if world_size() == 1:
         return compute()
-    content: list[Any] = [compute() if rank() == 0 else None]
-    dist.broadcast_object_list(content, src=0)
-    result: T = content[0]
+    where = "cpu" if dist.get_backend() != "nccl" else torch.device("cuda", torch.cuda.current_device())
+    content = compute() if rank() == 0 else None
+    text = bytearray(json.dumps(content).encode())
+    length = torch.tensor([len(text)], device=where)
+    dist.broadcast(length, src=0)
+    if rank() == 0:
+        told = torch.frombuffer(text, dtype=torch.uint8).to(where)
+    else:
+        told = torch.empty(int(length), dtype=torch.uint8, device=where)
+    dist.broadcast(told, src=0)
+    result: T = json.loads(bytes(told.cpu().numpy()))
     return result
 
 

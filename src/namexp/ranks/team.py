@@ -1,8 +1,12 @@
 """Gathering the processes of a training: they meet in a store, then form torch's process group.
 
-The first process starts the others itself, or finds that torchrun or srun has started all. Keys of
-the store: ``ready/RANK`` (that process is there), ``job`` (what the first one wants: ``train BACKEND``
-or ``stop``), ``gone/RANK`` (that process has read ``stop``).
+The first process starts the others itself, or finds that torchrun or srun has started all. Its own meet in
+a file that nobody but its owner may read, and get what they are to do through their pipes. gloo connects
+them over the loopback, where any user of the machine may knock: tensors go there and nothing that would be
+unpickled. Those of torchrun and srun meet at a TCP port: their network must be trusted.
+
+Keys of the store: ``ready/RANK`` (that process is there), ``job`` (what the first one wants: ``train
+BACKEND`` or ``stop``), ``gone/RANK`` (that process has read ``stop``).
 """
 
 from __future__ import annotations
@@ -10,22 +14,29 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import pickle
+import shutil
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch.distributed import PrefixStore, TCPStore
+from torch.distributed import FileStore, PrefixStore, Store, TCPStore
 
 from namexp.errors import UserError, one_line
-from namexp.ranks.followers import Follower, await_failure, end_all, local_listener, start_followers
+from namexp.ranks.followers import Follower, await_failure, end_all, start_followers
+from namexp.ranks.pipe import Pipe
 from namexp.ranks.place import ALONE, Place, launched_place
+from namexp.ranks.shared import world_size
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +54,35 @@ class Team:
         self.place = place
         self.followers = followers or []
 
+    def hand_over(self, content: Any) -> None:
+        """Give the others an object, which each of them gets by ``taken_over``.
+
+        Raises:
+            BrokenPipeError: one of them has ended.
+        """
+        if self.followers:
+            pickled = pickle.dumps(content)
+            for follower in self.followers:
+                follower.send(pickled)
+        elif world_size() > 1:  # torchrun or srun has connected them
+            dist.broadcast_object_list([content], src=0)
+
     def disband(self) -> None:
         """End the others and be alone from now on: nothing waits for them any more."""
         end_all(self.followers)
         self.followers = []
         leave(broken=True)
+        if self.place.meeting is not None:
+            shutil.rmtree(self.place.meeting, ignore_errors=True)
+
+
+def taken_over(pipe: Pipe | None) -> Any:
+    """What the first process hands over; ``pipe``: None where torchrun or srun has started this process."""
+    if pipe is not None:
+        return pickle.loads(pipe.read())
+    content: list[Any] = [None]
+    dist.broadcast_object_list(content, src=0)
+    return content[0]
 
 
 @contextmanager
@@ -81,7 +116,7 @@ def assembled(devices: int, num_nodes: int, backend: str) -> Iterator[Team]:
             if follower.failed:
                 log.warning("when the training was over, %s", one_line(follower.failure()))
         leave()
-    except RuntimeError as error:  # what torch says when a process is gone
+    except (RuntimeError, BrokenPipeError) as error:  # what is said when a process is gone
         failed = await_failure(team.followers, NOTICE_SECONDS)
         if failed is not None:
             raise failed.failure() from error
@@ -91,18 +126,18 @@ def assembled(devices: int, num_nodes: int, backend: str) -> Iterator[Team]:
         sys.excepthook = excepthook
 
 
-def _gather(devices: int) -> tuple[Place, TCPStore, list[Follower]]:
+def _gather(devices: int) -> tuple[Place, Store, list[Follower]]:
     launched = launched_place()
     if launched is not None:
         return launched, launched_store(launched), []
-    listener = local_listener()
-    place = Place(0, devices, 0, "127.0.0.1", listener.getsockname()[1])
-    store = TCPStore(
-        place.address, place.port, is_master=True, wait_for_workers=False, timeout=TIMEOUT,
-        master_listen_fd=listener.detach(),
-    )  # fmt: skip
-    _stay_on_this_machine()
-    return place, store, start_followers(place)
+    # made so that only its owner may enter it
+    place = Place(0, devices, 0, "127.0.0.1", 0, tempfile.mkdtemp(prefix="namexp-"))
+    try:
+        _stay_on_this_machine()
+        return place, _store(place), start_followers(place)
+    except BaseException:
+        shutil.rmtree(place.meeting or "", ignore_errors=True)
+        raise
 
 
 def _stay_on_this_machine() -> None:
@@ -113,7 +148,7 @@ def _stay_on_this_machine() -> None:
             os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
 
 
-def _await_ready(team: Team, store: TCPStore) -> None:
+def _await_ready(team: Team, store: Store) -> None:
     """Wait for the others without losing sight of those that end."""
     deadline = time.monotonic() + START_SECONDS
     for rank in range(1, team.place.world_size):
@@ -145,7 +180,7 @@ def _abort_without(team: Team) -> None:
 # --- the group --------------------------------------------------------------------------------------
 
 
-def join_group(place: Place, store: TCPStore, backend: str) -> None:
+def join_group(place: Place, store: Store, backend: str) -> None:
     """Become a member of torch's process group."""
     device = torch.device("cuda", place.local_rank) if backend == "nccl" else None
     if device is not None:
@@ -177,11 +212,17 @@ def leave(*, broken: bool = False) -> None:
         dist.destroy_process_group()
 
 
-# --- processes that torchrun or srun has started ------------------------------------------------------
+# --- processes that were started by others ------------------------------------------------------------
+
+
+def _store(place: Place) -> Store:
+    if place.meeting is None:
+        return launched_store(place)
+    return FileStore(str(Path(place.meeting, "store")))
 
 
 @cache
-def launched_store(place: Place) -> TCPStore:
+def launched_store(place: Place) -> Store:
     """Where they meet: torchrun keeps a store itself, else the first process does."""
     hosts = place.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
     return TCPStore(
@@ -208,7 +249,7 @@ def joined(place: Place) -> Iterator[bool]:
         Whether there is a training; the group has been formed then.
     """
     assert place.rank > 0, "the first process assembles the others"
-    store = launched_store(place)
+    store = _store(place)
     store.set(f"ready/{place.rank}", "")
     store.wait(["job"], TIMEOUT)
     word, *backend = store.get("job").decode().split()

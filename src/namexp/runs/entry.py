@@ -10,7 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
+from namexp.atomic import remove_leftovers
+from namexp.door import resuming
 from namexp.errors import UserError, one_line
+from namexp.process.signals import held_back
 from namexp.runs.files import read_json, write_json
 from namexp.runs.layout import RunLayout
 from namexp.runs.locks import try_lock
@@ -71,28 +74,40 @@ def entered(
             status["started"] = before.get("started", status["started"])
             resumed = before.get("resumed", [])
             status["resumed"] = [*(resumed if isinstance(resumed, list) else []), now()]
-        write_json(run.status, status)
         entry = Entry()
+        ended = False
         try:
+            _remove_leftovers(run)
+            write_json(run.status, status)
             yield entry
-        except KeyboardInterrupt:
-            write_json(run.status, {**status, "state": INTERRUPTED, "ended": now()})
-            raise
-        except SystemExit:  # a signal told the process to stop
-            reason = "told to stop"
-            write_json(run.status, {**status, "state": INTERRUPTED, "error": reason, "ended": now()})
-            raise
-        except UserError as error:
-            if before and not entry.begun:
-                write_json(run.status, before)
-            else:
-                write_json(run.status, {**status, **_failed(error)})
-            raise
+            with held_back():
+                state = INTERRUPTED if entry.interrupted else DONE
+                write_json(run.status, {**status, "state": state, "ended": now()})
+                ended = True
         except BaseException as error:
-            write_json(run.status, {**status, **_failed(error)})
+            if not ended:  # else a signal came when all was said
+                with held_back():
+                    write_json(run.status, _outcome(error, entry, status, before))
             raise
-        state = INTERRUPTED if entry.interrupted else DONE
-        write_json(run.status, {**status, "state": state, "ended": now()})
+
+
+def _remove_leftovers(run: RunLayout) -> None:
+    """Of processes that were killed while they wrote here."""
+    for folder in (run.root, *(path for path in run.root.iterdir() if path.is_dir())):
+        remove_leftovers(folder)
+
+
+def _outcome(
+    error: BaseException, entry: Entry, status: dict[str, Any], before: dict[str, Any]
+) -> dict[str, Any]:
+    """What ``status.json`` says after an exception."""
+    if isinstance(error, KeyboardInterrupt):
+        return {**status, "state": INTERRUPTED, "ended": now()}
+    if isinstance(error, SystemExit):  # a signal told the process to stop
+        return {**status, "state": INTERRUPTED, "error": "told to stop", "ended": now()}
+    if isinstance(error, UserError) and before and not entry.begun:
+        return before
+    return {**status, **_failed(error)}
 
 
 def _failed(error: BaseException) -> dict[str, Any]:
@@ -135,8 +150,8 @@ def _refuse_used(run: RunLayout, products: Sequence[str]) -> None:
     if run.last_checkpoint.exists() or run.matching(products):
         state = read_json(run.status).get("state") if run.status.exists() else "unknown"
         raise UserError(
-            f"{run.root}: holds a training already (state: {state}); go on with it by resume={run.root}, or "
-            "choose another hydra.run.dir."
+            f"{run.root}: holds a training already (state: {state}); go on with it by "
+            f"{resuming(run.root)}, or choose another hydra.run.dir."
         )
 
 

@@ -10,9 +10,21 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig
+from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 
 from namexp.errors import UserError, did_you_mean, one_line
 from namexp.schema.experiment import suggestion
+
+_PARALLEL = "needs a launcher that is not installed: pip install 'namexp[parallel]'"
+_SEARCH = "is no part of namexp, whose search is sweep=search: pip install 'namexp[search]'"
+# options that come with packages which may be missing
+EXTRAS = {
+    **{
+        ("hydra/launcher", name): _PARALLEL
+        for name in ("joblib", "slurm", "submitit_local", "submitit_slurm")
+    },
+    ("hydra/sweeper", "optuna"): _SEARCH,
+}
 
 RANGE = re.compile(r"=.*\b(interval|range|choice|tag|sort|shuffle)\(")
 
@@ -26,9 +38,11 @@ def explain(error: Exception, overrides: Sequence[str], conf: str) -> UserError:
         conf: directory of the YAML files.
     """
     text = str(error)
-    missing = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
+    missing = re.search(r"Could not (?:find|load) '([^']+)/([^'/]+)'", text)
     if missing:
         group, option = missing.groups()
+        if (group, option) in EXTRAS:
+            return UserError(f"{group}={option} {EXTRAS[group, option]}.")
         options = [path.stem for path in (Path(conf) / group).glob("*.yaml")]
         return UserError(f"{group}={option} is not an option of {group}{did_you_mean(option, options)}")
     unknown = re.search(r"Could not override '([^']+)'", text)
@@ -40,6 +54,8 @@ def explain(error: Exception, overrides: Sequence[str], conf: str) -> UserError:
             reason = _first_sentence(text.splitlines()[-1])
             return UserError(f"{given}: {reason}; add an entry with +{key}.NAME=VALUE.")
         return UserError(f"{given}: '{key}' is not a setting{hint}")
+    if isinstance(error, OmegaConfBaseException) or isinstance(error.__cause__, GrammarParseError):
+        return explain_interpolation(error)
     wrong = re.search(r"Error merging override (\S+)\s+(.*)", text, re.DOTALL)
     if wrong:
         return UserError(f"{wrong.group(1)}: {_first_sentence(wrong.group(2))}")
@@ -52,6 +68,17 @@ def explain(error: Exception, overrides: Sequence[str], conf: str) -> UserError:
             "as in 'data.input=\"a=(b).wav\"'."
         )
     return UserError(one_line(error))
+
+
+def explain_interpolation(error: Exception) -> UserError:
+    """What OmegaConf says of a ``${`` for which it has nothing to put in."""
+    said, cause = _first_sentence(str(error)), error.__cause__
+    reason = "" if cause is None else _first_sentence(str(cause))
+    if reason and reason not in said:
+        said = f"{said.removeprefix('Error merging override ')}: {reason}"
+    return UserError(
+        f"{said}; ${{NAME}} stands for another setting, so write \\${{ where the text itself is meant."
+    )
 
 
 def composed(overrides: Sequence[str], conf: str) -> DictConfig:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import io
 import os
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, QuotedString
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from namexp.errors import UserError, one_line
@@ -40,20 +42,38 @@ def _single_files(cls: type[ExperimentConfig]) -> list[str]:
 def resume_argument(arguments: Sequence[str]) -> str | None:
     """The value of ``resume=`` among command line arguments, as text; None without one, or null.
 
+    A directory's name is taken as it stands, whatever Hydra's grammar makes of it; the name that the grammar
+    reads counts where there is none of the other.
+
     Raises:
         UserError: it is empty.
     """
     for argument in reversed(arguments):  # of two the last one counts
         if not argument.startswith("resume="):
             continue
-        value = OverridesParser.create().parse_override(argument).value()
-        if value is None:
+        name = argument.removeprefix("resume=")
+        if name.lower() == "null":
             return None
-        text = value.text if isinstance(value, QuotedString) else str(value)
-        if not text.strip():
+        if name != AUTO and not os.path.isdir(name):
+            name = _as_hydra_reads(argument) or name
+        if not name.strip():
             raise UserError("resume= is empty; give the directory of a run, or auto.")
-        return text
+        return name
     return None
+
+
+def _as_hydra_reads(argument: str) -> str | None:
+    """The text, out of its quotes; None where it reads a number, a list or nothing."""
+    try:
+        value = OverridesParser.create().parse_override(argument).value()
+    except HydraException:
+        return None
+    # as the config would have it: \${ is no interpolation
+    return re.sub(r"((?:\\\\)*)\\\$\{", _halved, value) if isinstance(value, str) else None
+
+
+def _halved(escaped: re.Match[str]) -> str:
+    return f"{escaped[1][: len(escaped[1]) // 2]}${{"
 
 
 def forced(argument: str, cls: type[ExperimentConfig]) -> str:

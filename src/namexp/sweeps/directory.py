@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from namexp.atomic import remove_leftovers
 from namexp.errors import UserError
 from namexp.reading.damage import content_of
 from namexp.reading.plain import is_finite
@@ -59,8 +60,13 @@ class SweepLayout:
 
     @property
     def interrupted(self) -> Path:
-        """There, when Ctrl-C has ended the sweep: no job begins any more."""
+        """There, with the number of the process, when Ctrl-C has ended the sweep: no job begins any more."""
         return self.root / ".interrupted"
+
+    def remove_leftovers(self) -> None:
+        """Temporary files of processes that were killed while they wrote; jobs remove their own."""
+        for folder in (self.root, self.root / ".trainings", self.root / ".trials"):
+            remove_leftovers(folder)
 
     def run(self, number: int) -> RunLayout:
         """The directory of job ``number``."""
@@ -107,6 +113,14 @@ def recorded_jobs(root: Path) -> list[tuple[str, ...]] | None:
         return [tuple(str(override) for override in entry["overrides"]) for entry in entries]
     except (UserError, OSError, KeyError, TypeError):
         return None
+
+
+def recorded_flags(root: Path) -> tuple[str, ...]:
+    """Where the sweep in ``root`` told Hydra to look for YAML files, as flags; none where it does not say."""
+    try:
+        return tuple(str(word) for word in read_record(SweepLayout(root)).get("flags", ()))
+    except (UserError, OSError, TypeError):
+        return ()
 
 
 def is_search(sweep: SweepLayout) -> bool:

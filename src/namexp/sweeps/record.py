@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import logging
-import os
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
@@ -23,15 +17,14 @@ from namexp.errors import one_line
 from namexp.runs.files import write_json
 from namexp.schema.resuming import AUTO
 from namexp.sweeps.directory import SweepLayout, read_record
+from namexp.sweeps.flags import flags_of
 from namexp.sweeps.slurm import tell_what_is_waited_for
+from namexp.sweeps.workers import let_workers_finish, runs_in_workers
 
 NOT_A_RUN = (
     "resume (= {}) continues one run; a sweep is continued by python -m namexp.sweep resume SWEEP, one "
     "of its jobs by resume=SWEEP/NUMBER without -m."
 )
-
-
-log = logging.getLogger(__name__)
 
 
 class SweepRefused(BaseException):
@@ -68,7 +61,7 @@ class SweepRecord(Callback):
         record = {
             "task": _own(task),
             "hydra": hydra,
-            "flags": _flags(sys.argv[1:]),
+            "flags": flags_of(sys.argv[1:]),
             "cwd": config.hydra.runtime.cwd,
             "space": _own(whole) if searched else None,
             "jobs": [] if searched else [{"overrides": _own(job)} for job in expand(whole)],
@@ -83,30 +76,12 @@ class SweepRecord(Callback):
                 f"{sweep.root}: holds this sweep already; go on with it by python -m namexp.sweep resume."
             )
         SweepRecord.started = sweep.root
+        sweep.remove_leftovers()
         sweep.interrupted.unlink(missing_ok=True)
         if runs_in_workers(config.hydra.launcher):
-            _let_workers_finish(sweep)
+            let_workers_finish(sweep)
         if config.hydra.launcher._target_.endswith("SlurmLauncher"):
             tell_what_is_waited_for()
-
-
-def runs_in_workers(launcher: Any) -> bool:
-    """Whether this launcher's jobs run in processes that end with the one that waits for them."""
-    return bool(launcher._target_.endswith("JoblibLauncher"))
-
-
-def _let_workers_finish(sweep: SweepLayout) -> None:
-    """Ctrl-C reaches the workers too, which then export; joblib would kill them if this process ended."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-
-    def wait(signum: int, frame: FrameType | None) -> None:
-        del signum, frame
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        sweep.interrupted.touch()
-        log.info("interrupted: waiting until the jobs have exported; Ctrl-C again abandons them")
-
-    signal.signal(signal.SIGINT, wait)
 
 
 def _texts(config: DictConfig, key: str) -> list[str]:
@@ -114,20 +89,6 @@ def _texts(config: DictConfig, key: str) -> list[str]:
     found = OmegaConf.to_container(config[key], resolve=False)
     assert isinstance(found, list)
     return [str(item) for item in found]
-
-
-def _flags(arguments: Sequence[str]) -> list[str]:
-    """Where else Hydra was told to look for YAML files."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--config-dir", "-cd")
-    parser.add_argument("--config-name", "-cn")
-    known, _ = parser.parse_known_args(list(arguments))
-    flags = []
-    if known.config_dir is not None:
-        flags += ["--config-dir", os.path.abspath(known.config_dir)]
-    if known.config_name is not None:
-        flags += ["--config-name", known.config_name]
-    return flags
 
 
 def _own(overrides: Sequence[str]) -> list[str]:

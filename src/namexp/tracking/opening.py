@@ -10,6 +10,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from namexp.errors import UserError
 from namexp.schema.logger import LoggerConfig
+from namexp.tracking.tolerant import Tolerant
 from namexp.tracking.tracker import RunDescription, Tracker, Untracked
 
 
@@ -17,8 +18,10 @@ def check_tracking(config: LoggerConfig) -> None:
     """What the logger needs must be there: seen at once, not after the data are read.
 
     Raises:
-        UserError: W&B online without an account; TensorBoard that is not installed.
+        UserError: W&B online without an account; W&B or TensorBoard that is not installed.
     """
+    if config.kind == "wandb" and config.mode != "disabled" and find_spec("wandb") is None:
+        raise UserError("logger.kind (= wandb): W&B is not installed; pip install wandb, or use logger=csv.")
     if config.kind == "wandb" and config.mode == "online":
         from namexp.tracking.wandb_tracker import check_credentials
 
@@ -33,6 +36,8 @@ def check_tracking(config: LoggerConfig) -> None:
 @contextmanager
 def open_tracker(config: LoggerConfig, about: RunDescription) -> Iterator[Tracker]:
     """A tracker for one training, closed however that ends. Only the first process of several tells.
+
+    Once it has started, its trouble is not the training's.
 
     Raises:
         UserError: the tracker does not start.
@@ -53,9 +58,9 @@ def _build(config: LoggerConfig, about: RunDescription) -> Tracker:
     if config.kind == "wandb" and config.mode != "disabled":
         from namexp.tracking.wandb_tracker import WandbTracker
 
-        return WandbTracker(config, about)
+        return Tolerant(WandbTracker(config, about))
     if config.kind == "tensorboard":
         from namexp.tracking.tensorboard_tracker import TensorboardTracker
 
-        return TensorboardTracker(about)
+        return Tolerant(TensorboardTracker(about))
     return Untracked()

@@ -7,6 +7,7 @@ import math
 import netrc
 import os
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ class WandbTracker(Tracker):
         super().__init__(continued=run_id is not None)
         if config.mode == "online":
             check_credentials()
+        self._folders = _own_folders(about.layout)
+        os.environ.update(self._folders)
         try:
             self.run = self._start(config, about, run_id)
         except (wandb.errors.Error, OSError) as error:
@@ -127,11 +130,37 @@ class WandbTracker(Tracker):
 
     def close(self, error: BaseException | None) -> None:
         """Finish the run; one that an exception ended counts as failed."""
-        if error is None:
-            self.run.finish()
-            return
-        self.summarise({"error": f"{type(error).__name__}: {one_line(error)}"})
-        self.run.finish(exit_code=INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1)
+        try:
+            if error is None:
+                self.run.finish()
+                return
+            self.summarise({"error": f"{type(error).__name__}: {one_line(error)}"})
+            self.run.finish(exit_code=INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1)
+        finally:
+            for name in self._folders:
+                os.environ.pop(name, None)
+
+
+def _own_folders(layout: RunLayout) -> dict[str, str]:
+    """Variables for folders that W&B cannot have where it would: it needs them for every file it is given."""
+    folders: dict[str, Any] = {
+        "WANDB_DATA_DIR": wandb.env.get_data_dir(),
+        "WANDB_CACHE_DIR": wandb.env.get_cache_dir(),
+    }
+    return {
+        name: str(layout.root.resolve() / "wandb" / name.lower())
+        for name, usual in folders.items()
+        if name not in os.environ and not _can_write(Path(usual))
+    }
+
+
+def _can_write(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def check_credentials(purpose: str = "logger.mode (= online)", instead: str = "logger.mode=offline") -> None:

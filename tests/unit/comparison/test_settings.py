@@ -60,3 +60,41 @@ def test_a_job_of_a_sweep_that_sets_more_than_it_chooses_is_repeated_with_it_as_
     assert command(Run(Path("0"), "0", "done", overrides=overrides, seed=2)) == (
         "python -m namexp.train model.kind=waveflow seed=2 sweep=parameter_sharing hydra.mode=RUN"
     )
+
+
+def test_a_command_says_where_hydra_looked_for_its_files(tmp_path: Path) -> None:
+    import yaml
+
+    write_run(tmp_path / "0", channels=(2, 5), seed=0, settings={"data.ny": 4096})
+    hydra = {
+        "job": {"config_name": "mine"},
+        "runtime": {
+            "cwd": "/somewhere",
+            "config_sources": [
+                {"path": "hydra.conf", "schema": "pkg", "provider": "hydra"},
+                {"path": "/my conf", "schema": "file", "provider": "command-line"},
+                {"path": "/conf", "schema": "file", "provider": "main"},
+            ],
+        },
+    }
+    (tmp_path / "0" / ".hydra").mkdir(exist_ok=True)
+    (tmp_path / "0" / ".hydra" / "hydra.yaml").write_text(yaml.safe_dump({"hydra": hydra}))
+    (tmp_path / "0" / ".hydra" / "overrides.yaml").write_text("- experiment=mine\n- seed=0\n")
+    (run,) = collect([tmp_path / "0"])
+    text = command(run)
+    assert text is not None
+    assert shlex.split(text) == [
+        "python", "-m", "namexp.train", "--config-dir", "/my conf", "--config-name", "mine",
+        "experiment=mine", "seed=0",
+    ]  # fmt: skip
+
+
+def test_a_job_that_never_began_is_repeated_by_what_its_sweep_was_told(tmp_path: Path) -> None:
+    from namexp.runs.files import write_json
+
+    flags = ["--config-dir", "/my conf"]
+    record = {"task": [], "hydra": [], "flags": flags, "cwd": "/", "space": None}
+    write_json(tmp_path / "sweep.json", {**record, "jobs": [{"overrides": ["experiment=mine", "seed=4"]}]})
+    (run,) = collect([tmp_path])
+    assert run.state == MISSING
+    assert command(run) == "python -m namexp.train --config-dir '/my conf' experiment=mine seed=4"

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
+import signal
+import stat
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from namexp.kernels import array_library, compiler, fallback
+from namexp.kernels import array_library, cache, compiler, fallback
 from namexp.kernels.compiler import Compiler, UnavailableError, load
 from namexp.models.wavenet import WaveNet
 from tests.architectures import layers, wavenet
@@ -76,12 +81,183 @@ def test_the_instruction_set_is_part_of_the_name() -> None:
     assert native.digest != other.digest
 
 
+# --- nobody else's code ---------------------------------------------------------------------------------
+
+
+def _again(what: str = "an answer") -> int:
+    """What a new process would get."""
+    for function in (compiler._folder, compiler._load):
+        function.cache_clear()
+    (library,) = load({what: ANSWER})
+    return int(library.answer())
+
+
+def _built(cache_folder: Path) -> Path:
+    load({"an answer": ANSWER})
+    (file,) = cache_folder.glob("*.so")
+    return file
+
+
 @needs_compiler
-def test_a_damaged_kernel_is_told_by_its_name() -> None:
-    file = compiler._library_file(ANSWER)
-    file.write_bytes(b"half a ker")
-    with pytest.raises(UnavailableError, match=f"{file} cannot be loaded .*; remove it"):
+@pytest.mark.parametrize("damage", ["cut off", "a bit", "empty", "writable by others", "a link"])
+def test_a_kernel_that_is_not_as_it_was_written_is_compiled_again(
+    cache_folder: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    caplog.set_level(logging.INFO)
+    file = _built(cache_folder)
+    content = file.read_bytes()
+    loaded = file.with_name("loaded")  # what this process has mapped stays as it is
+    file.rename(loaded)
+    changed = {"cut off": content[:-1], "empty": b"", "a bit": content[:-1] + bytes([content[-1] ^ 1])}
+    if damage == "a link":
+        file.symlink_to(loaded)
+    else:
+        file.write_bytes(changed.get(damage, content))
+        file.chmod(0o666 if damage == "writable by others" else 0o600)
+    caplog.clear()
+    assert _again() == 42
+    assert [line for line in caplog.messages if "once" in line] == [
+        "compiling for this machine, once: an answer"
+    ]
+    (file,) = cache_folder.glob("*.so")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert len(file.read_bytes()) == len(content)
+
+
+@needs_compiler
+def test_the_folder_is_its_owners_alone(cache_folder: Path) -> None:
+    cache_folder.mkdir(parents=True)
+    cache_folder.chmod(0o777)
+    _built(cache_folder)
+    for folder in (cache_folder, cache_folder.parent):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+NOBODY = 65534
+
+
+@needs_compiler
+@pytest.mark.parametrize("whose", ["cache", "namexp", "kernels"])
+def test_a_folder_of_another_user_is_not_used(
+    cache_folder: Path, caplog: pytest.LogCaptureFixture, whose: str
+) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root can give files away")
+    caplog.set_level(logging.INFO)
+    file = _built(cache_folder)
+    file.write_bytes(b"of somebody else")
+    folder = {"cache": cache_folder.parents[1], "namexp": cache_folder.parent, "kernels": cache_folder}[whose]
+    os.chown(folder, NOBODY, NOBODY)
+    assert _again() == 42
+    reason = "belongs to another user" if whose == "cache" else "is no folder of this user"
+    assert f"compiled kernels are not kept: {folder} {reason}" in caplog.messages
+    assert file.read_bytes() == b"of somebody else"
+
+
+@needs_compiler
+def test_a_kernel_of_another_user_is_compiled_again(cache_folder: Path) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root can give files away")
+    file = _built(cache_folder)
+    os.chown(file, NOBODY, NOBODY)
+    assert _again() == 42
+    (file,) = cache_folder.glob("*.so")
+    assert file.stat().st_uid == 0
+
+
+@needs_compiler
+@pytest.mark.parametrize("how", ["open to all", "a link"])
+def test_a_folder_that_others_could_exchange_is_not_used(
+    cache_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    caplog.set_level(logging.INFO)
+    cache_folder.parent.mkdir()
+    if how == "a link":
+        (tmp_path / "elsewhere").mkdir()
+        cache_folder.symlink_to(tmp_path / "elsewhere")
+        reason = f"{cache_folder} is no folder of this user"
+    else:
+        tmp_path.chmod(0o777)
+        reason = f"{tmp_path} may be written by every user"
+    assert _again() == 42
+    assert f"compiled kernels are not kept: {reason}" in caplog.messages
+    assert list(tmp_path.rglob("*.so")) == []
+    tmp_path.chmod(0o1777)  # as /tmp is
+    if how == "open to all":
+        assert _again() == 42
+        assert len(list(cache_folder.glob("*.so"))) == 1
+
+
+@needs_compiler
+def test_what_a_killed_process_was_compiling_is_removed(cache_folder: Path) -> None:
+    _built(cache_folder)
+    left = cache_folder / ".0123456789abcdef0123456789abcdef.so.ab12cd34"
+    left.mkdir()
+    (left / "kernel.cpp").write_text(ANSWER)
+    _again()
+    assert [path.suffix for path in cache_folder.iterdir()] == [".so"]
+
+
+@needs_compiler
+def test_ctrl_c_ends_the_compilers(
+    cache_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / "slow"
+    compiling = f"*kernel.cpp*) echo $$ >> {tmp_path}/pids; sleep 100;;"
+    slow.write_text(f'#!/bin/sh\ncase $* in {compiling} *) exec c++ "$@";; esac\n')
+    slow.chmod(0o755)
+    monkeypatch.setenv("CXX", str(slow))
+
+    def interrupt() -> None:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "pids").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        load({"an answer": ANSWER, "another": f"{ANSWER} // another"})
+    assert time.monotonic() - began < 60, "they were not awaited"
+    for pid in (tmp_path / "pids").read_text().split():
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(pid), 0)
+    assert list(cache_folder.iterdir()) == []
+
+
+# --- compilers that are none ------------------------------------------------------------------------------
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("named", "reason"),
+    [
+        ("g++ '", r"CXX \(= g\+\+ '\) is no command: No closing quotation"),
+        ("echo", "says that it has compiled, and wrote nothing"),
+        ("true", "says that it has compiled, and wrote nothing"),
+        ("false", "failed: "),
+        ("/dev/null", r"no C\+\+ compiler was found"),
+        ("sh -c 'printf \"\\\\377\" >&2; exit 1'", "failed: "),
+    ],
+)
+def test_a_command_that_is_no_compiler_is_told_in_one_line(
+    cache_folder: Path, monkeypatch: pytest.MonkeyPatch, named: str, reason: str
+) -> None:
+    monkeypatch.setenv("CXX", named)
+    with pytest.raises(UnavailableError, match=reason) as caught:
         load({"an answer": ANSWER})
+    assert "\n" not in str(caught.value)
+    assert not cache_folder.exists() or list(cache_folder.iterdir()) == []
+
+
+@needs_compiler
+@pytest.mark.parametrize("named", ["", " "])
+def test_a_variable_that_names_nothing_is_none(monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    monkeypatch.setenv("CXX", named)
+    assert _again() == 42
+
+
+# --- without a compiler -----------------------------------------------------------------------------------
 
 
 @needs_compiler
@@ -97,6 +273,7 @@ def test_a_cache_that_cannot_be_written_does_not_matter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("no folder")
+    assert cache.folder is compiler._folder
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert load({"an answer": ANSWER})[0].answer() == 42
 

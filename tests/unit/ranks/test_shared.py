@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -29,7 +30,12 @@ def together(work: Callable[[], Any], folder: Path, size: int) -> list[Any]:
         return [future.result(timeout=120) for future in futures]
 
 
-def _share() -> tuple[int, int, list[float], list[float], str]:
+def _said() -> dict[str, Any]:
+    """Plain values, in an order that is kept."""
+    return {"who": f"ü {rank()}", "numbers": [0.1, math.inf, None], "a": {}}
+
+
+def _share() -> tuple[int, int, list[float], list[float], Any]:
     """A loss that is no mean of parts, f(s) = s_0 / s_1, as DistributedDataParallel would train it."""
     weight = torch.tensor([2.0, 3.0], dtype=torch.float64, requires_grad=True)
     sums = total(weight**2 * (rank() + 1))
@@ -37,7 +43,7 @@ def _share() -> tuple[int, int, list[float], list[float], str]:
     assert weight.grad is not None
     dist.all_reduce(weight.grad)
     average = weight.grad / world_size()
-    return rank(), world_size(), sums.tolist(), average.tolist(), agreed(lambda: f"said by {rank()}")
+    return rank(), world_size(), sums.tolist(), average.tolist(), agreed(_said)
 
 
 def test_sums_gradients_and_decisions(tmp_path: Path) -> None:
@@ -47,7 +53,8 @@ def test_sums_gradients_and_decisions(tmp_path: Path) -> None:
     # Σ (r + 1) = 3, so s = (12, 27); f = (w_0 / w_1)², so f' = (2 w_0 / w_1², -2 w_0² / w_1³)
     assert first[2] == [12.0, 27.0]
     torch.testing.assert_close(torch.tensor(first[3]), torch.tensor([4 / 9, -8 / 27]))
-    assert first[4] == "said by 0"
+    assert list(first[4].items()) == [("who", "ü 0"), ("numbers", [0.1, math.inf, None]), ("a", {})]
+    assert list(second[4]) == list(first[4])
 
 
 def test_alone_nothing_is_shared() -> None:

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
+from torch.distributed import Store
 
 from namexp.errors import UserError
-from namexp.ranks.shared import agreed, rank, total, world_size
+from namexp.ranks import team
+from namexp.ranks.shared import rank, total, world_size
 from namexp.ranks.team import Team, assembled
 
 
@@ -37,9 +39,36 @@ def _lead(work: Callable[[Team], None], size: int, pids: list[int]) -> None:
         work(team)
 
 
+def test_nobody_else_can_meet_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """While the others start there is no port to find, and only the owner may enter where they meet."""
+    if not Path("/proc/net/tcp").exists():
+        pytest.skip("no /proc to find ports in")
+    seen: list[tuple[set[str], int, list[str]]] = []
+    await_ready = team._await_ready
+
+    def look(gathered: Team, store: Store) -> None:
+        assert gathered.place.meeting is not None
+        meeting = Path(gathered.place.meeting)
+        await_ready(gathered, store)
+        seen.append((_listening(os.getpid()), meeting.stat().st_mode & 0o777, os.listdir(meeting)))
+
+    monkeypatch.setattr(team, "_await_ready", look)
+    before, pids = _listening(os.getpid()), list[int]()
+    _lead(lambda gathered: gathered.disband(), 2, pids)
+    assert seen == [(before, 0o700, ["store"])]
+    _nothing_is_left(pids, 1, tmp_path)
+
+
+def _listening(pid: int) -> set[str]:
+    """Ports on which a process listens, as /proc writes them."""
+    own = {os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()}
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {words[1] for words in lines if words[3] == "0A" and f"socket:[{words[9]}]" in own}
+
+
 def test_what_a_process_said_when_it_failed_is_told(tmp_path: Path) -> None:
     def send_no_training(team: Team) -> None:
-        agreed(lambda: ("this", "is", "no", "training"))
+        team.hand_over(("this", "is", "no", "training"))
         total(torch.ones(3))  # the other one will not come
 
     pids: list[int] = []

@@ -6,6 +6,7 @@ import datetime
 import fcntl
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from namexp.errors import UserError
+from namexp.process.signals import listening
 from namexp.runs.entry import entered, record_failure
 from namexp.runs.files import read_json, write_json
 from namexp.runs.layout import RunLayout
@@ -183,3 +185,53 @@ def test_a_lock_that_is_a_link_empties_nothing(tmp_path: Path) -> None:
     with entered(run):
         pass
     assert (tmp_path / "precious").read_text() == "kept"
+
+
+# --- signals and what killed processes have left -----------------------------------------------------------
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_one(run: RunLayout) -> None:
+    names = (".comparison.a1b2c3d4.png", "checkpoints/.last.abcd_234.ckpt", "audio/.target.0a1b2c3d.flac")
+    folder = run.root / ".model.nam.abcd1234"
+    for name in names:
+        (run.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (run.root / name).write_text("half")
+    folder.mkdir()
+    (folder / "model.nam").write_text("half")
+    (run.root / ".mine.txt").write_text("kept")
+    with entered(run):
+        assert not any((run.root / name).exists() for name in names)
+        assert not folder.exists()
+    assert (run.root / ".mine.txt").read_text() == "kept"
+
+
+@pytest.mark.parametrize("moment", range(6))
+def test_the_status_is_true_at_whatever_moment_a_signal_comes(
+    run: RunLayout, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    """SIGTERM before and after each of the writes of status.json, and a second one while it is written."""
+    from namexp.runs import entry as entry_module
+
+    calls = iter(range(100))
+
+    def write(path: Path, content: Any) -> None:
+        if next(calls) == moment:
+            signal.raise_signal(signal.SIGTERM)
+        write_json(path, content)
+        if next(calls) == moment:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(entry_module, "write_json", write)
+    before = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        with listening():
+            if moment < 4:
+                with pytest.raises(KeyboardInterrupt), entered(run):
+                    pass
+            else:  # there are only two writes
+                with entered(run):
+                    pass
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert read_json(run.status)["state"] == ("interrupted" if moment < 2 else "done")

@@ -1,4 +1,4 @@
-"""Ctrl-C at a moment when something must still be finished."""
+"""Ctrl-C, or SIGTERM, at a moment when something must still be finished."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
+
+from namexp.process.signals import note_asked
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,7 @@ def finishing(what: str) -> Iterator[Interruption]:
         if state.requested:
             raise KeyboardInterrupt
         state.requested = True
+        note_asked()
         log.info("interrupted: finishing %s first; Ctrl-C again abandons it", what)
 
     previous = signal.signal(signal.SIGINT, wait)
