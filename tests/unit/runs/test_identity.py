@@ -29,7 +29,9 @@ NEUTRAL_LEAVES = {
     "logger.kind", "logger.project", "logger.mode", "logger.name", "logger.group", "logger.tags",
     "logger.entity", "logger.audio_every_n_validations", "logger.audio_seconds",
     "callbacks.progress", "callbacks.plots", "callbacks.audio", "callbacks.report",
-    "trainer.log_every_n_steps", "trainer.cuda_graph", "data.input", "data.target", "init_from",
+    "trainer.log_every_n_steps", "trainer.cuda_graph", "data.input", "data.target",
+    "init_from", "init_average", "init_epsilon", "init_partial",
+    "callbacks.checkpoint_every_n_steps", "callbacks.keep_checkpoints",
     "data.pairs.0.input", "data.pairs.0.target", "data.pairs.1.input", "data.pairs.1.target",
 }  # fmt: skip
 PAIRS = "data.pairs=[{input: a.wav, target: b.wav, delay: 3}, {input: c.wav, target: d.wav, use: validation}]"
