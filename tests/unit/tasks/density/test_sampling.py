@@ -13,6 +13,7 @@ from matplotlib.image import imread
 from numpy.typing import NDArray
 
 from namexp.errors import UserError
+from namexp.synthesize import main
 from namexp.tasks.density.data.items import quantised
 from namexp.tasks.density.networks import build_network
 from namexp.tasks.density.sampling import Drawing, sample
@@ -82,6 +83,21 @@ def test_temperature_0_is_one_image_and_several_have_directories(model: Path, tm
     assert np.array_equal(first, second)
     spread = [float(pixels(tmp_path / t / "sample-0001.png").astype(float).std()) for t in ("0", "0.6", "1")]
     assert spread[0] < spread[1] < spread[2]
+
+
+def test_the_command_takes_a_model_and_a_directory(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(model), str(tmp_path / "out"), "--count", "1", "--temperature", "0.5", "--seed", "2"]
+    monkeypatch.setattr("sys.argv", ["synthesize", *words])
+    assert main() == 0
+    assert [Path(line).name for line in capsys.readouterr().out.splitlines()] == [
+        "sample-0000.png", "samples.png",
+    ]  # fmt: skip
+    drawn(model, tmp_path / "same", temperature=0.5, seed=2, count=1)
+    assert (tmp_path / "out" / "sample-0000.png").read_bytes() == (
+        tmp_path / "same" / "sample-0000.png"
+    ).read_bytes()
 
 
 @pytest.mark.parametrize(
