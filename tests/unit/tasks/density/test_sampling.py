@@ -53,7 +53,7 @@ def pixels(path: Path) -> NDArray[np.uint8]:
 
 
 def test_the_files_are_the_inverse_of_the_seeds_noise(model: Path, tmp_path: Path) -> None:
-    names = drawn(model, tmp_path / "a", temperature=0.7, seed=5, count=3)
+    names = drawn(model, tmp_path / "a", temperature="0.7", seed=5, count=3)
     assert names == ["sample-0000.png", "sample-0001.png", "sample-0002.png", "samples.png"]
     assert sorted(names) == sorted(path.name for path in (tmp_path / "a").iterdir())
     network = build_network(configured().model.spec, seed=1).eval()
@@ -94,7 +94,7 @@ def test_the_command_takes_a_model_and_a_directory(
     assert [Path(line).name for line in capsys.readouterr().out.splitlines()] == [
         "sample-0000.png", "samples.png",
     ]  # fmt: skip
-    drawn(model, tmp_path / "same", temperature=0.5, seed=2, count=1)
+    drawn(model, tmp_path / "same", temperature="0.5", seed=2, count=1)
     assert (tmp_path / "out" / "sample-0000.png").read_bytes() == (
         tmp_path / "same" / "sample-0000.png"
     ).read_bytes()
@@ -106,9 +106,9 @@ def test_the_command_takes_a_model_and_a_directory(
         ({"count": 0}, "--count (= 0) must be at least 1"),
         ({"count": -3}, "--count (= -3) must be at least 1"),
         ({"seed": -1}, "--seed (= -1) must be at least 0"),
-        ({"temperature": -0.5}, "--temperature (= -0.5) must be at least 0"),
+        ({"temperature": "-0.5"}, "--temperature (= -0.5) must be at least 0"),
         ({"temperature": "0.6,hot"}, "--temperature (= hot) must be at least 0"),
-        ({"temperature": float("nan")}, "--temperature (= nan) must be at least 0"),
+        ({"temperature": "nan"}, "--temperature (= nan) must be at least 0"),
         ({"float": True}, "--float: "),
         ({"mel_scale": "db"}, "--mel-scale: "),
         ({"test": True}, "--test: "),
