@@ -16,6 +16,7 @@ import torch
 
 from namexp.audio.mel import log_mel
 from namexp.audio.mel_scale import MelSpec
+from namexp.comparison.reading import read_run
 from namexp.conf_dir import conf_dir
 from namexp.engine.checkpoint import load_checkpoint
 from namexp.errors import UserError
@@ -61,7 +62,10 @@ def train(command: Run, *arguments: object) -> None:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("flow")
     finished = subprocess.run(
-        [sys.executable, "-m", "namexp.train", *SETTINGS, "callbacks=default", *KEPT, "hydra.run.dir=run"],
+        [
+            *(sys.executable, "-m", "namexp.train", *SETTINGS), "callbacks=default", *KEPT,
+            "logger.audio_every_n_validations=2", "loss.reference_ll=2.0", "hydra.run.dir=run",
+        ],
         cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert finished.returncode == 0, finished.stderr
@@ -86,6 +90,24 @@ def test_the_likelihood_and_its_parts_are_logged(run: Path) -> None:
         max(float(row["ll"]) for row in validations), abs=1e-4
     )
     assert (run / "audio" / "worst-0.6.flac").exists()
+
+
+def test_the_page_has_the_reference_the_noise_and_what_was_heard(run: Path) -> None:
+    summary = read_json(run / "summary.json")
+    assert summary["figures"][0]["levels"] == {"reference": 2.0}
+    assert summary["costs"][0] == "parameters"
+    assert [chart["title"] for chart in summary["charts"]] == [
+        "log s, flow by flow", "z against the Gaussian", "z against the Gaussian, by logarithms",
+        "Spectrum of z",
+    ]  # fmt: skip
+    assert [x for x, _ in summary["charts"][0]["lines"]["mean"]] == [1, 2, 3]
+    found = read_run(run, "run")
+    assert (len(found.charts), found.damages) == (4, ())
+    assert found.submodels[0].costs["parameters"] == summary["submodels"][0]["parameters"]
+    assert sorted(path.name for path in (run / "previews").iterdir()) == [
+        "clip_0_00002.flac",
+        "clip_0_00002.png",
+    ]
 
 
 def test_resumed_it_equals_one_that_never_stopped(command: Run, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from matplotlib.image import imread
 from numpy.typing import NDArray
 
 from namexp.errors import UserError
+from namexp.synthesize import main
 from namexp.tasks.density.data.items import quantised
 from namexp.tasks.density.networks import build_network
 from namexp.tasks.density.sampling import Drawing, sample
@@ -52,7 +53,7 @@ def pixels(path: Path) -> NDArray[np.uint8]:
 
 
 def test_the_files_are_the_inverse_of_the_seeds_noise(model: Path, tmp_path: Path) -> None:
-    names = drawn(model, tmp_path / "a", temperature=0.7, seed=5, count=3)
+    names = drawn(model, tmp_path / "a", temperature="0.7", seed=5, count=3)
     assert names == ["sample-0000.png", "sample-0001.png", "sample-0002.png", "samples.png"]
     assert sorted(names) == sorted(path.name for path in (tmp_path / "a").iterdir())
     network = build_network(configured().model.spec, seed=1).eval()
@@ -84,15 +85,30 @@ def test_temperature_0_is_one_image_and_several_have_directories(model: Path, tm
     assert spread[0] < spread[1] < spread[2]
 
 
+def test_the_command_takes_a_model_and_a_directory(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(model), str(tmp_path / "out"), "--count", "1", "--temperature", "0.5", "--seed", "2"]
+    monkeypatch.setattr("sys.argv", ["synthesize", *words])
+    assert main() == 0
+    assert [Path(line).name for line in capsys.readouterr().out.splitlines()] == [
+        "sample-0000.png", "samples.png",
+    ]  # fmt: skip
+    drawn(model, tmp_path / "same", temperature="0.5", seed=2, count=1)
+    assert (tmp_path / "out" / "sample-0000.png").read_bytes() == (
+        tmp_path / "same" / "sample-0000.png"
+    ).read_bytes()
+
+
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
         ({"count": 0}, "--count (= 0) must be at least 1"),
         ({"count": -3}, "--count (= -3) must be at least 1"),
         ({"seed": -1}, "--seed (= -1) must be at least 0"),
-        ({"temperature": -0.5}, "--temperature (= -0.5) must be at least 0"),
+        ({"temperature": "-0.5"}, "--temperature (= -0.5) must be at least 0"),
         ({"temperature": "0.6,hot"}, "--temperature (= hot) must be at least 0"),
-        ({"temperature": float("nan")}, "--temperature (= nan) must be at least 0"),
+        ({"temperature": "nan"}, "--temperature (= nan) must be at least 0"),
         ({"float": True}, "--float: "),
         ({"mel_scale": "db"}, "--mel-scale: "),
         ({"test": True}, "--test: "),
