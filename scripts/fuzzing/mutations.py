@@ -8,6 +8,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from namexp.reading.plain import is_finite
+
 RAW = "@raw@"  # before text that JSON has without quotes
 PIECES = (
     b"\x00", b"\xff", b"\xef\xbb\xbf", b"NaN", b"Infinity", b"-", b"1e999", b"9" * 400, b"[" * 300, b'"',
@@ -85,7 +87,7 @@ def of_values(draw: random.Random, value: Any) -> Any:
                 holder[key] = copy.deepcopy(other[name])
         elif kind == 3 and isinstance(holder, list):
             holder += [holder[key]] * draw.choice((1, 3, 100))
-        elif kind == 4 and isinstance(holder[key], int | float) and not isinstance(holder[key], bool):
+        elif kind == 4 and is_finite(holder[key]):
             holder[key] = holder[key] * draw.choice((-1, 0, 2, 1000, 1_000_000)) + draw.choice((0, 1, 0.5))
         else:
             holder[key] = copy.deepcopy(draw.choice(NASTY))
