@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from namexp.door import resuming, say, shown
-from namexp.process.signals import listening
+from namexp.process.signals import is_interruption, listening
 from namexp.runs.entry import is_held, record_failure
 from namexp.runs.layout import RunLayout
 from namexp.runs.states import is_done
@@ -86,10 +86,13 @@ class Execution:
             record_failure(RunLayout(run_dir), error)
             with (run_dir / "train.log").open("a", encoding="utf-8") as log:
                 traceback.print_exception(error, file=log)
+            interrupted = is_interruption(error)
+            if sweep is not None and interrupted:
+                raise KeyboardInterrupt from None
             if sweep is not None:
                 raise
-            self.failure = error
-            if isinstance(error, KeyboardInterrupt) and _has_more_to_do(RunLayout(run_dir)):
+            self.failure = KeyboardInterrupt() if interrupted else error
+            if interrupted and _has_more_to_do(RunLayout(run_dir)):
                 say(f"go on   python -m namexp.train {resuming(run_dir)}")
         except SystemExit:  # told to stop
             if sweep is not None:
