@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,7 +28,7 @@ from namexp.schema.composition import explain_interpolation
 from namexp.schema.experiment import ExperimentConfig, resolved_config
 from namexp.schema.resuming import AUTO, continued_config, stored_config
 from namexp.sweeps.directory import SweepLayout
-from namexp.sweeps.record import InterruptedSweepError
+from namexp.sweeps.record import InterruptedSweepError, SweepRecord
 from namexp.sweeps.workers import ending_with, runs_in_workers
 
 if TYPE_CHECKING:
@@ -69,8 +69,11 @@ class Execution:
         context = HydraConfig.get()
         sweep = Path(context.sweep.dir) if context.mode == RunMode.MULTIRUN else None
         parallel = sweep is not None and runs_in_workers(context.launcher)
+        together: AbstractContextManager[None] = nullcontext()
+        if sweep is not None and parallel:
+            together = ending_with(SweepLayout(sweep), in_worker=SweepRecord.started is None)
         try:
-            with listening(), ending_with(SweepLayout(sweep)) if sweep and parallel else nullcontext():
+            with listening(), together:
                 self._execute(cfg, self.continued or Path(context.runtime.output_dir), sweep)
         except KeyboardInterrupt:
             if parallel:
