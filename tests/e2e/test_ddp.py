@@ -14,11 +14,14 @@ from typing import Any
 
 import pytest
 import torch
+from torch.distributed import distributed_c10d
 
 from namexp.engine.checkpoint import load_checkpoint
 from namexp.nam.model import read_nam
+from namexp.ranks import followers
 from namexp.runs.metrics import read_metrics
 from tests.e2e.conftest import CACHE, wait_until
+from tests.e2e.test_resume import _run
 from tests.e2e.test_training import KINDS, SMALL
 
 pytestmark = pytest.mark.e2e
@@ -115,6 +118,20 @@ def _models(run: Path) -> list[torch.Tensor]:
     model = read_nam(run / "model.nam")
     networks: list[Any] = [part.network for part in model.submodels or [model]]
     return [torch.nn.utils.parameters_to_vector(network.parameters()).detach() for network in networks]
+
+
+def test_no_object_comes_over_a_socket(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes train, neither of which unpickles what the group's sockets carry."""
+    refused: list[object] = []
+    monkeypatch.setattr(followers, "MODULE", "tests.plain_follower")
+    monkeypatch.setattr(distributed_c10d, "_tensor_to_object", refused.append)
+    monkeypatch.setattr(distributed_c10d, "_object_to_tensor", refused.append)
+    run = _run(tmp_path / "run", pair, *KINDS["packed"], "trainer.devices=2", "trainer.max_epochs=2")
+    assert refused == []
+    assert _json(run.status)["state"] == "done"
+    assert _json(run.summary)["epochs"] == 2
 
 
 SHORT = [*KINDS["packed"], *SMALL, "loss=a2", "trainer.max_epochs=2"]

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from namexp.runs.entry import is_held
 from namexp.runs.files import read_json
 from namexp.runs.layout import RunLayout
 from namexp.sweeps.directory import SweepLayout, read_jobs
@@ -211,6 +212,28 @@ def test_a_sweep_that_is_told_to_stop_does_not_end_well(tmp_path: Path, pair: tu
     process.terminate()
     assert process.wait(timeout=60) == 130
     assert [job.state for job in read_jobs(sweep)] == ["interrupted", "missing"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM on Windows")
+def test_workers_end_with_the_process_that_waits_for_them(tmp_path: Path, pair: tuple[Path, Path]) -> None:
+    pytest.importorskip(
+        "hydra_plugins.hydra_joblib_launcher", reason="hydra-joblib-launcher is not installed"
+    )
+    sweep = SweepLayout(tmp_path / "sweep")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "namexp.train", "-m", *SETTINGS, "model.channels=[2,4]", "seed=0,1",
+         "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "trainer.max_epochs=4000",
+         f"data.input={pair[0]}", f"data.target={pair[1]}", f"hydra.sweep.dir={sweep.root}"],
+        cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    runs = [sweep.run(i) for i in range(2)]
+    wait_until(lambda: all(run.last_checkpoint.exists() for run in runs), process)
+    process.terminate()  # this one only
+    assert process.wait(timeout=100) == 130
+    assert not any(is_held(run) for run in runs), "they were waited for"
+    assert [job.state for job in read_jobs(sweep)] == ["interrupted", "interrupted"]
+    assert all((run.root / NAM).exists() for run in runs)
 
 
 @pytest.mark.parametrize(

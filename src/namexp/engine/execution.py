@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from namexp.door import resuming, say, shown
-from namexp.process.signals import listening
+from namexp.process.signals import is_interruption, listening
 from namexp.runs.entry import is_held, record_failure
 from namexp.runs.layout import RunLayout
 from namexp.runs.states import is_done
@@ -28,7 +28,7 @@ from namexp.schema.composition import explain_interpolation
 from namexp.schema.experiment import ExperimentConfig, require_files, resolved_config
 from namexp.schema.resuming import AUTO, continued_config, stored_config
 from namexp.sweeps.directory import SweepLayout
-from namexp.sweeps.record import InterruptedSweepError
+from namexp.sweeps.record import InterruptedSweepError, SweepRecord
 from namexp.sweeps.workers import ending_with, runs_in_workers
 
 if TYPE_CHECKING:
@@ -69,8 +69,11 @@ class Execution:
         context = HydraConfig.get()
         sweep = Path(context.sweep.dir) if context.mode == RunMode.MULTIRUN else None
         parallel = sweep is not None and runs_in_workers(context.launcher)
+        together: AbstractContextManager[None] = nullcontext()
+        if sweep is not None and parallel:
+            together = ending_with(SweepLayout(sweep), in_worker=SweepRecord.started is None)
         try:
-            with listening(), ending_with(SweepLayout(sweep)) if sweep and parallel else nullcontext():
+            with listening(), together:
                 self._execute(cfg, self.continued or Path(context.runtime.output_dir), sweep)
         except KeyboardInterrupt:
             if parallel:
@@ -86,10 +89,13 @@ class Execution:
             record_failure(RunLayout(run_dir), error)
             with (run_dir / "train.log").open("a", encoding="utf-8") as log:
                 traceback.print_exception(error, file=log)
+            interrupted = is_interruption(error)
+            if sweep is not None and interrupted:
+                raise KeyboardInterrupt from None
             if sweep is not None:
                 raise
-            self.failure = error
-            if isinstance(error, KeyboardInterrupt) and _has_more_to_do(RunLayout(run_dir)):
+            self.failure = KeyboardInterrupt() if interrupted else error
+            if interrupted and _has_more_to_do(RunLayout(run_dir)):
                 say(f"go on   python -m namexp.train {resuming(run_dir)}")
         except SystemExit:  # told to stop
             if sweep is not None:

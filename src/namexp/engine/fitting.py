@@ -17,6 +17,7 @@ from pytorch_lightning.loggers import Logger
 from namexp.atomic import write_atomically
 from namexp.engine.callbacks.checkpoints import Checkpoints, StepCheckpoints
 from namexp.engine.callbacks.counting import Counting
+from namexp.engine.callbacks.interruption import StopWhenAsked
 from namexp.engine.callbacks.progress import TrainingProgress
 from namexp.engine.callbacks.stopping import Goal, StopAfterSteps, StopEarly
 from namexp.engine.module import TaskModule
@@ -25,6 +26,7 @@ from namexp.engine.settings import torch_settings
 from namexp.engine.task import Task, TaskData
 from namexp.engine.training import Fitted, Training
 from namexp.errors import UserError
+from namexp.process.signals import is_interruption
 from namexp.ranks.pipe import Pipe
 from namexp.ranks.place import ALONE, Place
 from namexp.ranks.team import Team, assembled, taken_over
@@ -136,8 +138,8 @@ def _run(
             warnings.filterwarnings("ignore", message=".*training_step.*returned.*None")  # a batch left out
             warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # ours are the same everywhere
             trainer.fit(module, datamodule=data, ckpt_path=training.checkpoint, weights_only=True)
-    except SystemExit as error:
-        if not isinstance(error.__context__, KeyboardInterrupt):
+    except (SystemExit, Exception) as error:
+        if not is_interruption(error):
             raise  # a scheduler wants the machine back: no time to export, the last epoch is saved
         # Lightning makes this of Ctrl-C, and ignores the next ones
         signal.signal(signal.SIGINT, answer)
@@ -210,8 +212,9 @@ def _callbacks(training: Training[Any, Any]) -> list[pl.Callback]:
     config = training.config
     goal = Goal.of(config.callbacks, config.headline)
     callbacks: list[pl.Callback] = [
-        StopEarly(config.headline, goal=goal, patience=config.callbacks.patience)
-    ]  # fmt: skip
+        StopEarly(config.headline, goal=goal, patience=config.callbacks.patience),
+        StopWhenAsked(),
+    ]
     if config.trainer.max_steps is not None:
         callbacks.append(StopAfterSteps(config.trainer.max_steps))
     every = config.callbacks.checkpoint_every_n_steps

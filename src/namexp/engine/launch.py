@@ -98,6 +98,8 @@ def _run_hydra(hydra_main: Callable[[], Any], execution: Execution) -> int:
             raise _explained(error) from None
         wait_for_others()
         _end_sweep(root)  # the jobs have said why, each in its own directory
+        if isinstance(error, UserError) and not _is_told(error, root):
+            raise
         if SweepLayout(root).interrupted.exists():
             raise KeyboardInterrupt from None
         return FAILED
@@ -122,6 +124,11 @@ def _is_raised_by_hydra(error: Exception) -> bool:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return trace is not None and str(trace.tb_frame.f_globals.get("__name__")).startswith("hydra.")
+
+
+def _is_told(error: UserError, root: Path) -> bool:
+    """Whether a job has ended so: else the sweep itself could not go on."""
+    return any(one_line(error) in (job.reason or "") for job in read_jobs(SweepLayout(root)))
 
 
 def _end_sweep(root: Path) -> int:

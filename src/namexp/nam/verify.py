@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from namexp.atomic import scratch
 from namexp.audio.loudness_signal import loudness_signal
 from namexp.models.network import Network
 from namexp.models.streaming import play
@@ -33,8 +33,8 @@ def write_verified(model: NamModel, path: Path, *, expected: Tensor, probe: Tens
         UserError: a weight is NaN or infinite.
         ExportError: the file plays something else.
     """
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as directory:
-        candidate = Path(directory) / path.name
+    with scratch(path) as directory:
+        candidate = directory / path.name
         write_nam(model, candidate)
         played = play(read_nam(candidate).network, probe)[0]
         compare(expected, played)

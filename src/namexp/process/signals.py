@@ -34,6 +34,13 @@ def interrupt(signum: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def is_interruption(error: BaseException | None) -> bool:
+    """Whether it began with KeyboardInterrupt: a library that tidies up then may raise something else."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
 @contextmanager
 def listening() -> Iterator[None]:
     """Be interrupted by Ctrl-C and SIGTERM alike.

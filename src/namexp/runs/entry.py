@@ -13,7 +13,7 @@ from typing import IO, Any
 from namexp.atomic import remove_leftovers
 from namexp.door import resuming
 from namexp.errors import UserError, one_line
-from namexp.process.signals import held_back
+from namexp.process.signals import held_back, is_interruption
 from namexp.runs.files import read_json, write_json
 from namexp.runs.layout import RunLayout
 from namexp.runs.locks import try_lock
@@ -101,7 +101,7 @@ def _outcome(
     error: BaseException, entry: Entry, status: dict[str, Any], before: dict[str, Any]
 ) -> dict[str, Any]:
     """What ``status.json`` says after an exception."""
-    if isinstance(error, KeyboardInterrupt):
+    if is_interruption(error):
         return {**status, "state": INTERRUPTED, "ended": now()}
     if isinstance(error, SystemExit):  # a signal told the process to stop
         return {**status, "state": INTERRUPTED, "error": "told to stop", "ended": now()}
@@ -161,7 +161,7 @@ def record_failure(run: RunLayout, error: BaseException) -> None:
     A status that is there already belongs to whoever entered, and is left alone unless that failed
     too.
     """
-    if isinstance(error, KeyboardInterrupt):
+    if is_interruption(error):
         return
     if run.status.exists() and read_json(run.status).get("state") != FAILED:
         return

@@ -42,16 +42,21 @@ def let_workers_finish(sweep: SweepLayout) -> None:
 
 
 @contextmanager
-def ending_with(sweep: SweepLayout) -> Iterator[None]:
+def ending_with(sweep: SweepLayout, *, in_worker: bool) -> Iterator[None]:
     """Interrupt the job inside when the sweep has been, or when the process that waits for it has died.
 
     Ctrl-C in a terminal reaches the jobs by itself, a signal to the waiting process does not.
+
+    Args:
+        sweep: of the job.
+        in_worker: whether it runs in a process of its own; one worker alone is the waiting process itself.
     """
-    parent, over, lock = os.getppid(), threading.Event(), threading.Lock()
+    waiting, over, lock = os.getppid() if in_worker else os.getpid(), threading.Event(), threading.Lock()
 
     def look() -> None:
         while not over.wait(LOOK_SECONDS):
-            if os.getppid() == parent and not _told(sweep, parent):
+            is_alone = in_worker and os.getppid() != waiting
+            if not is_alone and not _told(sweep, waiting):
                 continue
             with lock:  # nobody answers when the job is over
                 if not over.is_set() and not asked():
@@ -66,9 +71,9 @@ def ending_with(sweep: SweepLayout) -> Iterator[None]:
             over.set()
 
 
-def _told(sweep: SweepLayout, parent: int) -> bool:
+def _told(sweep: SweepLayout, waiting: int) -> bool:
     """Several processes may work on one search, each with workers of its own."""
     try:
-        return sweep.interrupted.read_text(encoding="utf-8") in (str(parent), str(os.getpid()))
+        return sweep.interrupted.read_text(encoding="utf-8") == str(waiting)
     except OSError:
         return False

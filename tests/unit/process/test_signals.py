@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from namexp.process.signals import BOTH, asked, held_back, interrupt, listening
+from namexp.process.signals import BOTH, asked, held_back, interrupt, is_interruption, listening
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +63,20 @@ def test_one_inside_another_changes_nothing() -> None:
         assert asked()
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
+
+
+def test_what_a_library_raises_while_it_tidies_up_is_an_interruption_too() -> None:
+    def tidy_up() -> None:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("unexpected pos 64 vs 0")
+
+    with pytest.raises(RuntimeError) as caught:
+        tidy_up()
+    assert is_interruption(caught.value)
+    assert is_interruption(KeyboardInterrupt())
+    assert not is_interruption(RuntimeError("unexpected pos 64 vs 0"))
 
 
 @pytest.mark.parametrize("number", BOTH)

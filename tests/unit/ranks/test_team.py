@@ -39,29 +39,11 @@ def _lead(work: Callable[[Team], None], size: int, pids: list[int]) -> None:
         work(team)
 
 
-def test_nobody_else_can_meet_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """While the others start there is no port to find, and only the owner may enter where they meet."""
+def _listening() -> set[str]:
+    """Ports on which this process listens, as /proc writes them; none where there is no /proc."""
     if not Path("/proc/net/tcp").exists():
-        pytest.skip("no /proc to find ports in")
-    seen: list[tuple[set[str], int, list[str]]] = []
-    await_ready = team._await_ready
-
-    def look(gathered: Team, store: Store) -> None:
-        assert gathered.place.meeting is not None
-        meeting = Path(gathered.place.meeting)
-        await_ready(gathered, store)
-        seen.append((_listening(os.getpid()), meeting.stat().st_mode & 0o777, os.listdir(meeting)))
-
-    monkeypatch.setattr(team, "_await_ready", look)
-    before, pids = _listening(os.getpid()), list[int]()
-    _lead(lambda gathered: gathered.disband(), 2, pids)
-    assert seen == [(before, 0o700, ["store"])]
-    _nothing_is_left(pids, 1, tmp_path)
-
-
-def _listening(pid: int) -> set[str]:
-    """Ports on which a process listens, as /proc writes them."""
-    own = {os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()}
+        return set()
+    own = {os.readlink(path) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()}
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return {words[1] for words in lines if words[3] == "0A" and f"socket:[{words[9]}]" in own}
 
@@ -102,14 +84,28 @@ def test_an_error_of_the_first_goes_on_and_ends_the_others(tmp_path: Path) -> No
     _nothing_is_left(pids, 2, tmp_path)
 
 
-def test_after_disbanding_nobody_is_waited_for(tmp_path: Path) -> None:
-    def disband(team: Team) -> None:
-        team.disband()
+def test_nobody_else_can_meet_them_and_after_disbanding_nobody_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """While the others start there is no port to find, and only the owner may enter where they meet."""
+    seen: list[tuple[set[str], int, list[str]]] = []
+    await_ready = team._await_ready
+
+    def look(gathered: Team, store: Store) -> None:
+        assert gathered.place.meeting is not None
+        meeting = Path(gathered.place.meeting)
+        await_ready(gathered, store)
+        seen.append((_listening(), meeting.stat().st_mode & 0o777, os.listdir(meeting)))
+
+    def disband(gathered: Team) -> None:
+        gathered.disband()
         assert world_size() == 1
         assert total(torch.ones(3)).tolist() == [1.0, 1.0, 1.0]
 
-    pids: list[int] = []
+    monkeypatch.setattr(team, "_await_ready", look)
+    before, pids = _listening(), list[int]()
     _lead(disband, 2, pids)
+    assert seen == [(before, 0o700, ["store"])]
     _nothing_is_left(pids, 1, tmp_path)
 
 

@@ -27,29 +27,38 @@ def _work(seconds: float = 20.0) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("told", [os.getpid, os.getppid])
-def test_a_job_is_interrupted_when_its_sweep_is(sweep: SweepLayout, told: object) -> None:
-    sweep.interrupted.write_text(str(os.getpid() if told is os.getpid else os.getppid()))
-    with listening(), pytest.raises(KeyboardInterrupt), ending_with(sweep):
+@pytest.mark.parametrize("in_worker", [True, False])
+def test_a_job_is_interrupted_when_its_sweep_is(sweep: SweepLayout, in_worker: bool) -> None:
+    sweep.interrupted.write_text(str(os.getppid() if in_worker else os.getpid()))
+    with listening(), pytest.raises(KeyboardInterrupt), ending_with(sweep, in_worker=in_worker):
         _work()
 
 
 def test_and_when_the_waiting_process_is_gone(sweep: SweepLayout, monkeypatch: pytest.MonkeyPatch) -> None:
-    parents = iter([10, 10, 1])
+    parents = iter([10, 10])
     monkeypatch.setattr(os, "getppid", lambda: next(parents, 1))
-    with listening(), pytest.raises(KeyboardInterrupt), ending_with(sweep):
+    with listening(), pytest.raises(KeyboardInterrupt), ending_with(sweep, in_worker=True):
         _work()
+
+
+def test_but_not_when_the_shell_of_a_single_worker_is(
+    sweep: SweepLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parents = iter([10, 10])
+    monkeypatch.setattr(os, "getppid", lambda: next(parents, 1))
+    with listening(), ending_with(sweep, in_worker=False):
+        _work(0.2)
 
 
 def test_another_process_of_the_same_search_is_none_of_its_business(sweep: SweepLayout) -> None:
     sweep.interrupted.write_text("1234567")
-    with listening(), ending_with(sweep):
+    with listening(), ending_with(sweep, in_worker=True):
         _work(0.2)
 
 
 def test_one_who_is_answering_already_is_not_told_again(sweep: SweepLayout) -> None:
     with listening():
-        with ending_with(sweep):
+        with ending_with(sweep, in_worker=False):
             with pytest.raises(KeyboardInterrupt):
                 signal.raise_signal(signal.SIGINT)
             sweep.interrupted.write_text(str(os.getpid()))

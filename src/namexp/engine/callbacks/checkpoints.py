@@ -15,6 +15,7 @@ from pytorch_lightning.callbacks import Checkpoint
 
 from namexp.atomic import write_atomically
 from namexp.engine.module import TaskModule
+from namexp.process.signals import held_back
 from namexp.runs.layout import RunLayout
 
 
@@ -54,11 +55,12 @@ class Checkpoints(Checkpoint):
         """Save."""
         del pl_module
         before = self.best, self.best_epoch, self.finished_epochs
-        try:
-            self._save(trainer)
-        except BaseException:  # Ctrl-C too: the state must never tell of a best that is not there
-            self.best, self.best_epoch, self.finished_epochs = before
-            raise
+        with held_back():  # torch's writer does not survive Ctrl-C
+            try:
+                self._save(trainer)
+            except BaseException:  # the state must never tell of a best that is not there
+                self.best, self.best_epoch, self.finished_epochs = before
+                raise
 
     def _save(self, trainer: pl.Trainer) -> None:
         improved = self._improved(trainer)

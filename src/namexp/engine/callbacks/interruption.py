@@ -9,10 +9,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
-from namexp.process.signals import note_asked
+import pytorch_lightning as pl
+
+from namexp.process.signals import asked, note_asked
 
 log = logging.getLogger(__name__)
+
+
+class StopWhenAsked(pl.Callback):
+    """Ends a training that goes on although it was interrupted: somebody has swallowed the exception."""
+
+    def __init__(self) -> None:
+        self._asked_before = asked()  # and answered by whoever trains now
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        """Interrupt again."""
+        del trainer, pl_module
+        if asked() and not self._asked_before:
+            raise KeyboardInterrupt
 
 
 @dataclass

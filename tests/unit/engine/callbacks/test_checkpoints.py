@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,8 +23,11 @@ def _end_epoch(
     check_every: int | None = 1,
     is_global_zero: bool = True,
     fail: bool = False,
+    interrupt: bool = False,
 ) -> None:
     def save_checkpoint(path: Path) -> None:
+        if interrupt:
+            signal.raise_signal(signal.SIGINT)
         path.write_text(f"epoch {epoch}, best {callback.state_dict()['best']}")
         if fail:
             raise OSError("no space left")
@@ -132,3 +136,14 @@ def test_the_best_is_there_before_the_last_tells_of_it(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         _end_epoch(callback, 0, 0.5)
     assert not run.last_checkpoint.exists()
+
+
+def test_ctrl_c_waits_until_all_is_saved(tmp_path: Path) -> None:
+    run = RunLayout(tmp_path)
+    callback = Checkpoints(run)
+    _end_epoch(callback, 0, 0.5)
+    with pytest.raises(KeyboardInterrupt):
+        _end_epoch(callback, 1, 0.25, interrupt=True)
+    assert (callback.best, callback.best_epoch, callback.finished_epochs) == (0.25, 1, 2)
+    for path in (run.last_checkpoint, run.best_checkpoint):
+        assert path.read_text() == "epoch 1, best 0.25"

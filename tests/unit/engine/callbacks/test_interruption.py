@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 
 import pytest
+import pytorch_lightning as pl
 
-from namexp.engine.callbacks.interruption import finishing
+from namexp.engine.callbacks.interruption import StopWhenAsked, finishing
+from namexp.process.signals import listening
 
 
 def test_the_first_one_waits_until_the_work_is_done() -> None:
@@ -46,3 +49,20 @@ def test_another_thread_changes_nothing() -> None:
     thread.start()
     thread.join()
     assert seen == [(False, before)]
+
+
+def test_a_training_in_which_the_exception_was_swallowed_is_interrupted_again() -> None:
+    trainer, module = pl.Trainer(barebones=True, accelerator="cpu"), pl.LightningModule()
+    before = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        with listening():
+            stop = StopWhenAsked()
+            stop.on_train_batch_end(trainer, module)
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGTERM)
+            with pytest.raises(KeyboardInterrupt):
+                stop.on_train_batch_end(trainer, module)
+            StopWhenAsked().on_train_batch_end(trainer, module)  # of another training, later
+    finally:
+        signal.signal(signal.SIGTERM, before)
