@@ -128,7 +128,7 @@ def test_a_job_that_runs_out_of_time_is_queued_again_and_ends_as_if_it_had_had_e
     root, settings = tmp_path / "sweep", _settings(pair, EPOCHS)
     stay = ["hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=15"]
     process = _start(root, [*settings, *stay, "seed=0"])
-    said, _ = process.communicate(timeout=1200)
+    said, _ = process.communicate(timeout=2400)
     assert process.returncode == 0, said
     run = CaptureLayout(SweepLayout(root).run(0).root)
     status = read_json(run.status)

@@ -183,24 +183,27 @@ def _build_trainer(
         logging.getLogger(name).setLevel(logging.ERROR)  # tips and advertisements
     settings = training.config.trainer
     on_gpu = settings.accelerator == "gpu"
-    return pl.Trainer(
-        accelerator=settings.accelerator,
-        **ddp_arguments(place, settings, module),
-        precision=PRECISIONS[settings.precision],
-        max_epochs=settings.max_epochs,
-        limit_train_batches=settings.limit_train_batches,
-        check_val_every_n_epoch=settings.check_val_every_n_epoch,
-        log_every_n_steps=min(settings.log_every_n_steps, _batches_per_epoch(settings, data)),
-        # on a GPU the STFT's padding has no deterministic gradient: a warning, not an error
-        deterministic="warn" if settings.deterministic and on_gpu else settings.deterministic,
-        logger=loggers,
-        callbacks=callbacks,
-        default_root_dir=training.layout.root,
-        enable_progress_bar=training.config.callbacks.progress,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-    )
+    with warnings.catch_warnings():
+        # on a cluster's login node: how processes are started is not Lightning's to know
+        warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
+        return pl.Trainer(
+            accelerator=settings.accelerator,
+            **ddp_arguments(place, settings, module),
+            precision=PRECISIONS[settings.precision],
+            max_epochs=settings.max_epochs,
+            limit_train_batches=settings.limit_train_batches,
+            check_val_every_n_epoch=settings.check_val_every_n_epoch,
+            log_every_n_steps=min(settings.log_every_n_steps, _batches_per_epoch(settings, data)),
+            # on a GPU the STFT's padding has no deterministic gradient: a warning, not an error
+            deterministic="warn" if settings.deterministic and on_gpu else settings.deterministic,
+            logger=loggers,
+            callbacks=callbacks,
+            default_root_dir=training.layout.root,
+            enable_progress_bar=training.config.callbacks.progress,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
 
 
 def _batches_per_epoch(settings: TrainerConfig, data: TaskData) -> int:
