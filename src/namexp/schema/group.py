@@ -32,7 +32,7 @@ def parse_group(name: str, values: Any, cls: type[G]) -> G:
     missing = [key for key in required if key not in values]
     if missing:
         raise UserError(f"{name}.{missing[0]} is missing; add it to conf/{name}.")
-    _refuse_open(values, name)
+    _refuse_unusable(values, name)
     try:
         typed = OmegaConf.merge(OmegaConf.structured(cls), values)
     except OmegaConfBaseException as error:
@@ -44,22 +44,26 @@ def parse_group(name: str, values: Any, cls: type[G]) -> G:
     return cls(**{str(key): value for key, value in checked.items()})
 
 
-def _refuse_open(value: Any, place: str) -> None:
+def _refuse_unusable(value: Any, place: str) -> None:
     """Values are as they are meant when they come here: nothing is looked up for a file of a stranger.
 
     Raises:
-        UserError: one refers to something.
+        UserError: one refers to something, or is an integer that no number of a machine holds.
     """
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise UserError(
+            f"{place} (= {shown(value)}) is too large: no setting takes an integer beyond 64 bits."
+        )
     if isinstance(value, str) and INTERPOLATION in value:
         raise UserError(
             f"{place} (= {shown(value)}) holds '{INTERPOLATION}', which is left open; write the value."
         )
     if isinstance(value, Mapping):
         for key, item in value.items():
-            _refuse_open(item, f"{place}.{key}")
+            _refuse_unusable(item, f"{place}.{key}")
     elif is_list(value):
         for i, item in enumerate(value):
-            _refuse_open(item, f"{place}[{i}]")
+            _refuse_unusable(item, f"{place}[{i}]")
 
 
 def reason(error: OmegaConfBaseException) -> str:

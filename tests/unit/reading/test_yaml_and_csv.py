@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,3 +98,12 @@ def test_a_damaged_table_is_told_in_one_line(tmp_path: Path, content: bytes, tol
     with pytest.raises(UserError, match=told) as caught:
         read_rows(path)
     assert str(caught.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), 2**63, 10**4200])
+@pytest.mark.parametrize("place", ["loss.mse_weight", "optimizer.lr", "data.ny", "trainer.max_epochs"])
+def test_integers_beyond_every_number_are_named(
+    experiment_config: Callable[..., Any], place: str, value: int
+) -> None:
+    with pytest.raises(UserError, match=rf"{re.escape(place)} \(= -?\d.*\) is too large: no setting takes"):
+        experiment_config(f"{place}={value}")
