@@ -20,6 +20,7 @@ from namexp.runs.layout import RunLayout
 from namexp.schema.fields import Fields, as_integer, shown
 
 MOST_THREADS = 4096
+_ABSENT = object()  # null is a value
 
 
 class Best(NamedTuple):
@@ -148,7 +149,9 @@ def check_same_model(found: Mapping[str, Any], expected: Mapping[str, Any], path
     """
     if found["model"] != expected["model"]:
         names = {*expected["model"], *found["model"]}
-        keys = sorted(str(k) for k in names if found["model"].get(k) != expected["model"].get(k))
+        keys = sorted(
+            str(k) for k in names if found["model"].get(k, _ABSENT) != expected["model"].get(k, _ABSENT)
+        )
         raise UserError(
             f"{path}: holds another model than config.yaml says (they differ in model.{keys[0]}); the "
             "run directory mixes two trainings."

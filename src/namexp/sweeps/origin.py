@@ -42,7 +42,7 @@ def origin_of(run_dir: Path) -> Origin:
             try:
                 fixed = _fixed_keys(_texts(above / "multirun.yaml", "hydra.overrides.task"))
             except HydraException as error:
-                raise UserError(f"{above / 'multirun.yaml'}: {one_line(error)}.") from None
+                raise UserError(f"{above / 'multirun.yaml'}: {one_line(error)[:300]}.") from None
             own = _texts(run_dir / ".hydra" / "overrides.yaml", None)
             choices = tuple(text for text in own if _key(text) not in {*fixed, "resume"})
             return Origin(above, run_dir.relative_to(above).as_posix(), choices)

@@ -119,6 +119,16 @@ def test_a_valid_archive_of_wrong_content_is_one_line(
     assert len(str(caught.value)) < 700
 
 
+def test_a_model_that_lacks_what_is_null_is_another(packed: Path) -> None:
+    path = packed / "packed_best_submodel_1.ckpt"
+    content = torch.load(path, weights_only=True)
+    null = next(key for key, value in content["namexp"]["model"].items() if value is None)
+    del content["namexp"]["model"][null]
+    torch.save(content, path)
+    with pytest.raises(UserError, match=rf"holds another model .*they differ in model\.{null}\)"):
+        load_stored(CaptureLayout(packed))
+
+
 PROGRESS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "no callbacks": lambda c: c.pop("callbacks"),
     "other callbacks": lambda c: c.update(callbacks={"x": 1}),
