@@ -24,6 +24,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from same_numbers import KINDS, TWO_PROCESSES, compare
 
@@ -90,7 +91,11 @@ class Trial:
 
     def states(self) -> list[str]:
         """What their status says."""
-        return [str(read_json(run.status)["state"]) for run in self.runs()]
+        return [str(status["state"]) for status in self.statuses().values()]
+
+    def statuses(self) -> dict[Path, dict[str, Any]]:
+        """What status.json says of each run."""
+        return {run.root: read_json(run.status) for run in self.runs()}
 
 
 class Disturber:
@@ -146,7 +151,7 @@ class Disturber:
 
     def _kill_once(self, trial: Trial, cache: Path) -> None:
         number = self.draw.choice([signal.SIGTERM, signal.SIGKILL])
-        words = trial.command(self.draw)
+        words, before = trial.command(self.draw), trial.statuses()
         process = self.start(words, cache)
         starting, working = self.seconds[trial.case]
         if self.draw.random() < AT_WORK:
@@ -165,7 +170,9 @@ class Disturber:
         if number == signal.SIGTERM:
             if status not in (130, 0, -signal.SIGTERM):  # the last where Python itself begins or ends
                 self._fault(trial, f"ended by {status} after SIGTERM")
-            if set(trial.states()) - {DONE, INTERRUPTED}:
+            # what SIGKILL left before this process came to it is not its fault
+            own = [status["state"] for root, status in trial.statuses().items() if status != before.get(root)]
+            if set(own) - {DONE, INTERRUPTED}:
                 self._fault(trial, f"says {trial.states()} after SIGTERM")
             if left > 5.0:
                 self._fault(trial, f"somebody was left for {left:.0f} s after SIGTERM")
