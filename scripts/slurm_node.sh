@@ -18,6 +18,10 @@ fail() {
     exit 1
 }
 
+runs() {
+    [ -f "$1" ] && kill -0 "$(cat "$1")" 2>/dev/null
+}
+
 stop() {
     [ -f "$conf" ] && grep -qF "$mark" "$conf" || fail "$conf is not of this script; nothing was stopped"
     local pid
@@ -53,7 +57,7 @@ esac
 
 export DEBIAN_FRONTEND=noninteractive
 apt-get update
-apt-get install -y --no-install-recommends slurm-wlm munge procps
+apt-get install -y --no-install-recommends slurm-wlm munge
 
 mkdir -p /etc/slurm /var/lib/slurm/slurmctld /var/lib/slurm/slurmd /var/log/slurm
 memory=$(awk '/^MemTotal/ {print int($2 / 1024 * 0.8)}' /proc/meminfo)
@@ -91,8 +95,8 @@ if ! munge -n >/dev/null 2>&1; then
     [ -s /etc/munge/munge.key ] || install -o munge -g munge -m 0400 <(head -c 1024 /dev/urandom) /etc/munge/munge.key
     runuser -u munge -- munged
 fi
-pgrep -x 'slurmctld(-wlm)?' >/dev/null || slurmctld
-pgrep -x 'slurmd(-wlm)?' >/dev/null || slurmd
+runs /run/slurmctld.pid || slurmctld
+runs /run/slurmd.pid || slurmd
 
 for _ in $(seq 30); do
     if sinfo --noheader --format=%t 2>/dev/null | grep -qE '^(idle|mix)'; then
