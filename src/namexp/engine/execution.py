@@ -28,8 +28,8 @@ from namexp.schema.composition import explain_interpolation
 from namexp.schema.experiment import ExperimentConfig, require_files, resolved_config
 from namexp.schema.resuming import AUTO, continued_config, stored_config
 from namexp.sweeps.directory import SweepLayout
-from namexp.sweeps.record import InterruptedSweepError, SweepRecord
-from namexp.sweeps.workers import ending_with, runs_in_workers
+from namexp.sweeps.record import InterruptedSweepError
+from namexp.sweeps.workers import ending_with, is_over, runs_in_workers
 
 if TYPE_CHECKING:
     from namexp.engine.experiment import RunResult
@@ -71,7 +71,7 @@ class Execution:
         parallel = sweep is not None and runs_in_workers(context.launcher)
         together: AbstractContextManager[None] = nullcontext()
         if sweep is not None and parallel:
-            together = ending_with(SweepLayout(sweep), in_worker=SweepRecord.started is None)
+            together = ending_with(SweepLayout(sweep))
         try:
             with listening(), together:
                 self._execute(cfg, self.continued or Path(context.runtime.output_dir), sweep)
@@ -81,7 +81,7 @@ class Execution:
             raise
 
     def _execute(self, cfg: DictConfig, run_dir: Path, sweep: Path | None) -> None:
-        if sweep is not None and SweepLayout(sweep).interrupted.exists():
+        if sweep is not None and is_over(SweepLayout(sweep)):
             raise InterruptedSweepError
         try:
             self._train(cfg, run_dir, sweep)

@@ -17,6 +17,7 @@ from namexp.sweeps.directory import SweepLayout
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.3
+WAITING = "NAMEXP_SWEEP"  # the variable that tells workers the number of the process that waits for them
 
 
 def runs_in_workers(launcher: Any) -> bool:
@@ -29,6 +30,7 @@ def let_workers_finish(sweep: SweepLayout) -> None:
 
     They are told by a file in the sweep directory; joblib would kill them if this process ended.
     """
+    os.environ[WAITING] = str(os.getpid())
     if threading.current_thread() is not threading.main_thread():
         return
 
@@ -41,22 +43,27 @@ def let_workers_finish(sweep: SweepLayout) -> None:
     signal.signal(signal.SIGINT, wait)
 
 
+def is_over(sweep: SweepLayout) -> bool:
+    """Whether no job of the sweep may begin any more."""
+    return sweep.interrupted.exists() or _is_alone()
+
+
+def _is_alone() -> bool:
+    """Whether the process that waits for this one has died; one worker alone is that process itself."""
+    return os.environ.get(WAITING, str(os.getppid())) not in (str(os.getpid()), str(os.getppid()))
+
+
 @contextmanager
-def ending_with(sweep: SweepLayout, *, in_worker: bool) -> Iterator[None]:
+def ending_with(sweep: SweepLayout) -> Iterator[None]:
     """Interrupt the job inside when the sweep has been, or when the process that waits for it has died.
 
     Ctrl-C in a terminal reaches the jobs by itself, a signal to the waiting process does not.
-
-    Args:
-        sweep: of the job.
-        in_worker: whether it runs in a process of its own; one worker alone is the waiting process itself.
     """
-    waiting, over, lock = os.getppid() if in_worker else os.getpid(), threading.Event(), threading.Lock()
+    over, lock = threading.Event(), threading.Lock()
 
     def look() -> None:
         while not over.wait(LOOK_SECONDS):
-            is_alone = in_worker and os.getppid() != waiting
-            if not is_alone and not _told(sweep, waiting):
+            if not _is_alone() and not _told(sweep):
                 continue
             with lock:  # nobody answers when the job is over
                 if not over.is_set() and not asked():
@@ -71,9 +78,9 @@ def ending_with(sweep: SweepLayout, *, in_worker: bool) -> Iterator[None]:
             over.set()
 
 
-def _told(sweep: SweepLayout, waiting: int) -> bool:
+def _told(sweep: SweepLayout) -> bool:
     """Several processes may work on one search, each with workers of its own."""
     try:
-        return sweep.interrupted.read_text(encoding="utf-8") == str(waiting)
+        return sweep.interrupted.read_text(encoding="utf-8") == os.environ.get(WAITING)
     except OSError:
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from namexp.process.signals import asked, listening
 from namexp.sweeps import workers
 from namexp.sweeps.directory import SweepLayout
-from namexp.sweeps.workers import ending_with, let_workers_finish
+from namexp.sweeps.workers import WAITING, ending_with, is_over, let_workers_finish
 
 
 @pytest.fixture
@@ -27,38 +28,50 @@ def _work(seconds: float = 20.0) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("in_worker", [True, False])
-def test_a_job_is_interrupted_when_its_sweep_is(sweep: SweepLayout, in_worker: bool) -> None:
-    sweep.interrupted.write_text(str(os.getppid() if in_worker else os.getpid()))
-    with listening(), pytest.raises(KeyboardInterrupt), ending_with(sweep, in_worker=in_worker):
+@pytest.mark.parametrize("waiting", [os.getppid, os.getpid])  # one worker alone is the waiting process
+def test_a_job_is_interrupted_when_its_sweep_is(
+    sweep: SweepLayout, monkeypatch: pytest.MonkeyPatch, waiting: Callable[[], int]
+) -> None:
+    monkeypatch.setenv(WAITING, str(waiting()))
+    assert not is_over(sweep)
+    with listening(), pytest.raises(KeyboardInterrupt), ending_with(sweep):
+        sweep.interrupted.write_text(str(waiting()))
         _work()
+    assert is_over(sweep)
 
 
 def test_and_when_the_waiting_process_is_gone(sweep: SweepLayout, monkeypatch: pytest.MonkeyPatch) -> None:
-    parents = iter([10, 10])
-    monkeypatch.setattr(os, "getppid", lambda: next(parents, 1))
-    with listening(), pytest.raises(KeyboardInterrupt), ending_with(sweep, in_worker=True):
+    monkeypatch.setenv(WAITING, "1234567")
+    with listening(), pytest.raises(KeyboardInterrupt), ending_with(sweep):
         _work()
+    assert is_over(sweep), "its workers begin nothing more"
 
 
 def test_but_not_when_the_shell_of_a_single_worker_is(
     sweep: SweepLayout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parents = iter([10, 10])
-    monkeypatch.setattr(os, "getppid", lambda: next(parents, 1))
-    with listening(), ending_with(sweep, in_worker=False):
+    monkeypatch.setenv(WAITING, str(os.getpid()))
+    monkeypatch.setattr(os, "getppid", lambda: 1)
+    with listening(), ending_with(sweep):
         _work(0.2)
+    assert not is_over(sweep)
 
 
-def test_another_process_of_the_same_search_is_none_of_its_business(sweep: SweepLayout) -> None:
+def test_another_process_of_the_same_search_is_none_of_its_business(
+    sweep: SweepLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(WAITING, str(os.getpid()))
     sweep.interrupted.write_text("1234567")
-    with listening(), ending_with(sweep, in_worker=True):
+    with listening(), ending_with(sweep):
         _work(0.2)
 
 
-def test_one_who_is_answering_already_is_not_told_again(sweep: SweepLayout) -> None:
+def test_one_who_is_answering_already_is_not_told_again(
+    sweep: SweepLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(WAITING, str(os.getpid()))
     with listening():
-        with ending_with(sweep, in_worker=False):
+        with ending_with(sweep):
             with pytest.raises(KeyboardInterrupt):
                 signal.raise_signal(signal.SIGINT)
             sweep.interrupted.write_text(str(os.getpid()))
@@ -67,7 +80,10 @@ def test_one_who_is_answering_already_is_not_told_again(sweep: SweepLayout) -> N
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_waiting_process_tells_them_and_waits(sweep: SweepLayout, number: signal.Signals) -> None:
+def test_the_waiting_process_tells_them_and_waits(
+    sweep: SweepLayout, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    monkeypatch.setenv(WAITING, "")
     with listening():
         let_workers_finish(sweep)
         signal.raise_signal(number)
