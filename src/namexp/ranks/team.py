@@ -44,7 +44,7 @@ TIMEOUT = timedelta(minutes=30)  # of one exchange: the others wait while the fi
 START_SECONDS = 600.0  # until all processes are there
 END_SECONDS = 60.0  # until the others have ended when the training is over
 NOTICE_SECONDS = 5.0  # until a process that broke an exchange has ended
-GOODBYE_SECONDS = 10.0
+GOODBYE_SECONDS = 30.0  # others may start that much later
 
 
 class Team:

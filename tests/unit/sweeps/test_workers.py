@@ -34,8 +34,8 @@ def test_a_job_is_interrupted_when_its_sweep_is(
 ) -> None:
     monkeypatch.setenv(WAITING, str(waiting()))
     assert not is_over(sweep)
+    sweep.interrupted.write_text(str(waiting()))
     with listening(), pytest.raises(KeyboardInterrupt), ending_with(sweep):
-        sweep.interrupted.write_text(str(waiting()))
         _work()
     assert is_over(sweep)
 
