@@ -19,6 +19,12 @@ pytestmark = pytest.mark.e2e
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.fixture
+def command(called: Run) -> Run:
+    """In this process: another one would import everything anew."""
+    return called
+
+
 def _files(folder: Path) -> dict[str, str]:
     """Recordings with every fault, by name."""
     import soundfile

@@ -533,7 +533,8 @@ def test_a_model_of_an_amp_is_not_synthesised_with(command: Run, tmp_path: Path)
     assert "a model of an amp" in refused.stderr
 
 
-def test_options_of_another_task_are_refused(command: Run, run: Path) -> None:
+def test_options_of_another_task_are_refused(command: Run, run: Path, tmp_path: Path) -> None:
+    write_clip(tmp_path / "a.wav", clip(6000))
     refused = command("evaluate", run, "a.wav", "--slim", "0.5")
     assert refused.returncode == 1
     assert "--slim has no meaning" in refused.stderr
