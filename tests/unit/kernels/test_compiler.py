@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from namexp.kernels import array_library, cache, compiler, fallback
+from namexp.kernels import array_library, cache, compiler, discovery, fallback
 from namexp.kernels.compiler import Compiler, UnavailableError, load
 from namexp.models.wavenet import WaveNet
 from tests.architectures import layers, wavenet
@@ -63,7 +63,7 @@ def test_a_kernel_of_another_machine_or_version_is_not_loaded(
     (own,) = cache_folder.glob("*.so")
     for change in ("digest of a machine", "digest of a version"):
         if change.endswith("machine"):
-            monkeypatch.setattr(compiler._compiler(), "digest", change)
+            monkeypatch.setattr(next(compiler._compilers()), "digest", change)
         else:
             monkeypatch.setattr(compiler, "_native_digest", lambda: "another text")
         own.write_bytes(b"must not be loaded")
@@ -281,6 +281,7 @@ def test_a_cache_that_cannot_be_written_does_not_matter(
 def _hide_compilers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr(discovery, "find_spec", lambda _: None)
 
 
 def test_without_a_compiler_torch_does_the_work_and_one_line_says_why(
@@ -294,7 +295,8 @@ def test_without_a_compiler_torch_does_the_work_and_one_line_says_why(
         torch.testing.assert_close(network(x).double(), exact(x.double()), rtol=1e-5, atol=1e-6)
     assert caplog.messages == [
         "notice: the network runs on torch's own operations, which is several times slower: no C++ compiler "
-        "was found (c++, g++, clang++); install g++ or clang++"
+        "was found (g++, clang++, c++, zig, Python's ziglang); install g++ or clang++, "
+        "or pip install 'namexp[compiler]'"
     ]
 
 
