@@ -18,21 +18,8 @@ if sys.platform != "win32":
 LEFTOVER = re.compile(r"\.(?P<name>.+)\.[a-z0-9_]{6,12}(?P<suffix>\.\w+)?")
 # what namexp writes; another program's hidden file is not ours to remove
 SUFFIXES = {
-    *(
-        ".ckpt",
-        ".csv",
-        ".dll",
-        ".flac",
-        ".html",
-        ".json",
-        ".nam",
-        ".npy",
-        ".onnx",
-        ".png",
-        ".safetensors",
-        ".so",
-    ),
-    *(".txt", ".wav", ".yaml"),
+    *(".ckpt", ".csv", ".flac", ".html", ".json", ".nam", ".npy", ".onnx", ".png", ".safetensors", ".so"),
+    *(".dll", ".txt", ".wav", ".yaml"),
 }
 
 

@@ -20,7 +20,7 @@ from namexp.errors import one_line
 
 log = logging.getLogger(__name__)
 
-# Windows has neither in a file's mode: there the user's profile, where the cache is, is its owner's by its ACL
+# Windows' modes say nothing of others: there an ACL makes the user's profile, where the cache is, private
 BY_OTHERS = 0 if os.name == "nt" else stat.S_IWGRP | stat.S_IWOTH
 NOBODY_ELSE = 0  # the owner that Windows gives for every file
 

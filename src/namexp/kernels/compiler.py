@@ -1,9 +1,9 @@
 """Compiling a kernel for this machine when it is first used, and finding it again.
 
-A kernel's file name holds a digest of everything that it depends on: its text, the flags, the
-compiler's version and the instruction set of this machine. One from another machine or another
-version of namexp is therefore never loaded. ``kernels.cache`` keeps the files, ``kernels.discovery`` names the
-compilers; one that fails is followed by the next.
+A kernel's file name holds a digest of everything that it depends on: its text, the flags, the compiler's version
+and the instruction set of this machine. One from another machine or version of namexp is therefore never loaded.
+``kernels.cache`` keeps the files, ``kernels.discovery`` names the compilers; one that fails is followed by
+the next.
 """
 
 from __future__ import annotations
@@ -135,6 +135,29 @@ def _load_compiled(sources: dict[str, str]) -> list[ctypes.CDLL]:
         except UnavailableError as error:
             reasons.append(error)
     raise reasons[0]
+
+
+def load_once(what: str, source: str) -> ctypes.CDLL:
+    """The compiled library of one text; where it cannot be had, that is not tried again in this process.
+
+    Raises:
+        UnavailableError: as ``load``.
+    """
+    if switched_off():
+        raise UnavailableError("NAMEXP_KERNELS is off")
+    found = _found(what, source)
+    if isinstance(found, UnavailableError):
+        raise found
+    return found
+
+
+@cache
+def _found(what: str, source: str) -> ctypes.CDLL | UnavailableError:
+    try:
+        (library,) = load({what: source})
+    except UnavailableError as error:
+        return error
+    return library
 
 
 def _compile_missing(compiler: Compiler, sources: dict[str, str]) -> None:

@@ -1,7 +1,7 @@
 """Which commands may be a C++ compiler on this system, and what all of them understand.
 
-Threads are the standard library's, so that no compiler needs OpenMP, which Apple's Clang lacks. GCC on Windows is
-left out: it does not align wide vectors on the stack there.
+Threads are the standard library's: no compiler needs OpenMP, which Apple's Clang lacks. GCC on Windows is left
+out: it does not align wide vectors on the stack there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FLAGS = (
     "-fno-trapping-math",
 )
 ZIG_PACKAGE = "ziglang"  # Zig with its Clang and the libraries for it, from PyPI
-# for this very processor: the second is Clang's on ARM, and a compiler that knows neither has a safe choice of its own
+# for this very processor: the second is Clang's on ARM, and a compiler that knows neither chooses safely
 NATIVE = (("-march=native",), ("-mcpu=native",), ())
 
 
