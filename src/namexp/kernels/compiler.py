@@ -1,9 +1,9 @@
 """Compiling a kernel for this machine when it is first used, and finding it again.
 
-A kernel's file name holds a digest of everything that it depends on: its text, the flags, the compiler's version
-and the instruction set of this machine. One from another machine or version of namexp is therefore never loaded.
-``kernels.cache`` keeps the files, ``kernels.discovery`` names the compilers; one that fails is followed by
-the next.
+A kernel's file name holds a digest of everything that it depends on: its text, the flags, the
+compiler's version and the instruction set of this machine. One from another machine or another
+version of namexp is therefore never loaded. ``kernels.cache`` keeps the files, and
+``kernels.discovery`` names the compilers; one that fails is followed by the next.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which commands may be a C++ compiler on this system, and what all of them understand.
 
-Threads are the standard library's: no compiler needs OpenMP, which Apple's Clang lacks. GCC on Windows is left
-out: it does not align wide vectors on the stack there.
+Threads are the standard library's: no compiler needs OpenMP, which Apple's Clang lacks. GCC on Windows
+is left out: it does not align wide vectors on the stack there.
 """
 
 from __future__ import annotations
