@@ -26,7 +26,9 @@ from tests.unit.kernels.test_layer_array import activation, array, assert_as_flo
 VERSIONS = [f"{name}-{version}" for name in ("g++", "clang++") for version in range(11, 23)]
 COMPILERS = ["g++", "clang++", "zig c++", "ziglang", *filter(shutil.which, VERSIONS)]
 CPU = Path("/proc/cpuinfo")
-WIDTHS = {16: "", 8: "-mno-avx512f"} if CPU.exists() and "avx512f" in CPU.read_text() else {0: ""}
+FLAGS = {16: "", 8: "-mno-avx512f", 4: "-mno-avx", 0: ""}  # 4 lanes: as on ARM, without its intrinsics
+HAS_AVX512 = CPU.exists() and "avx512f" in CPU.read_text()
+WIDTHS = (16, 8) if HAS_AVX512 else (0,)
 SMALL = (Resolution(64, 17, 63), Resolution(256, 40, 130))
 
 
@@ -51,7 +53,10 @@ def _forget() -> None:
 
 @pytest.fixture(
     scope="module",
-    params=[(name, width) for name in COMPILERS if not _same_as_another(name) for width in WIDTHS],
+    params=[
+        *((name, width) for name in COMPILERS if not _same_as_another(name) for width in WIDTHS),
+        *([("clang++", 4)] if HAS_AVX512 else []),
+    ],
     ids=lambda param: f"{param[0]}, {param[1] or 'any'} lanes",
 )
 def lanes(request: pytest.FixtureRequest) -> Iterator[int]:
@@ -62,7 +67,7 @@ def lanes(request: pytest.FixtureRequest) -> Iterator[int]:
         pytest.skip(f"{name} is not on this machine")
     threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CXX", f"{command} {WIDTHS[width]}")
+        patch.setenv("CXX", f"{command} {FLAGS[width]}")
         patch.delenv("NAMEXP_KERNELS", raising=False)
         _forget()
         torch.set_num_threads(1)
