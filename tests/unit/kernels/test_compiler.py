@@ -67,6 +67,7 @@ def test_a_kernel_of_another_machine_or_version_is_not_loaded(
             monkeypatch.setattr(next(compiler._compilers()), "digest", change)
         else:
             monkeypatch.setattr(compiler, "_native_digest", lambda: "another text")
+        own.unlink()  # this process has it mapped: written over, it would end with a bus error
         own.write_bytes(b"must not be loaded")
         compiler._load.cache_clear()
         assert load({"an answer": ANSWER})[0].answer() == 42
@@ -146,6 +147,7 @@ def test_a_folder_of_another_user_is_not_used(
         pytest.skip("only root can give files away")
     caplog.set_level(logging.INFO)
     file = _built(cache_folder)
+    file.unlink()  # as above
     file.write_bytes(b"of somebody else")
     folder = {"cache": cache_folder.parents[1], "namexp": cache_folder.parent, "kernels": cache_folder}[whose]
     os.chown(folder, NOBODY, NOBODY)
