@@ -19,7 +19,7 @@ LEFTOVER = re.compile(r"\.(?P<name>.+)\.[a-z0-9_]{6,12}(?P<suffix>\.\w+)?")
 # what namexp writes; another program's hidden file is not ours to remove
 SUFFIXES = {
     *(".ckpt", ".csv", ".flac", ".html", ".json", ".nam", ".npy", ".onnx", ".png", ".safetensors", ".so"),
-    *(".txt", ".wav", ".yaml"),
+    *(".dll", ".txt", ".wav", ".yaml"),
 }
 
 

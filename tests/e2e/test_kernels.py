@@ -24,7 +24,8 @@ SMALL = [
     "trainer.max_epochs=3", "trainer.log_every_n_steps=1",
 ]  # fmt: skip
 NOTICE = (
-    "which is several times slower: no C++ compiler was found (c++, g++, clang++); install g++ or clang++"
+    "which is several times slower: no C++ compiler was found (g++, clang++, c++, zig, Python's ziglang); "
+    "install g++ or clang++, or pip install 'namexp[compiler]'"
 )
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -20,7 +20,13 @@ from namexp.errors import one_line
 
 log = logging.getLogger(__name__)
 
-BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+# Windows' modes say nothing of others: there an ACL makes the user's profile, where the cache is, private
+BY_OTHERS = 0 if os.name == "nt" else stat.S_IWGRP | stat.S_IWOTH
+NOBODY_ELSE = 0  # the owner that Windows gives for every file
+
+
+def _me() -> int:
+    return NOBODY_ELSE if os.name == "nt" else os.getuid()
 
 
 @cache
@@ -42,16 +48,16 @@ def _private(root: Path) -> Path:
     """
     root.mkdir(parents=True, exist_ok=True)
     about = root.stat()
-    if about.st_uid not in (0, os.getuid()):
+    if about.st_uid not in (0, _me()):
         raise PermissionError(f"{root} belongs to another user")
-    if about.st_mode & stat.S_IWOTH and not about.st_mode & stat.S_ISVTX:
+    if about.st_mode & BY_OTHERS & stat.S_IWOTH and not about.st_mode & stat.S_ISVTX:
         raise PermissionError(f"{root} may be written by every user")
     path = root
     for name in ("namexp", "kernels"):
         path = path / name
         path.mkdir(mode=0o700, exist_ok=True)
         about = path.lstat()
-        if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid():
+        if not stat.S_ISDIR(about.st_mode) or about.st_uid != _me():
             raise PermissionError(f"{path} is no folder of this user")
         path.chmod(0o700)
     with tempfile.TemporaryFile(dir=path):
@@ -66,7 +72,7 @@ def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
 
 def find(library: Path) -> Path | None:
     """The file of ``library``, as it was written; whatever else is called so is removed."""
-    for path in sorted(library.parent.glob(f"{library.stem}*.so")):
+    for path in sorted(library.parent.glob(f"{library.stem}*{library.suffix}")):
         if _is_whole(path, library):
             return path
         with contextlib.suppress(OSError):
@@ -77,20 +83,25 @@ def find(library: Path) -> Path | None:
 def _is_whole(path: Path, library: Path) -> bool:
     try:
         about = path.lstat()
-        is_ours = stat.S_ISREG(about.st_mode) and about.st_uid == os.getuid()
+        is_ours = stat.S_ISREG(about.st_mode) and about.st_uid == _me()
         return is_ours and not about.st_mode & BY_OTHERS and path == _file(library, path.read_bytes())
     except OSError:
         return False
 
 
 def _file(library: Path, content: bytes) -> Path:
-    return library.with_name(f"{library.stem}-{hashlib.sha256(content).hexdigest()[:32]}.so")
+    return library.with_name(f"{library.stem}-{hashlib.sha256(content).hexdigest()[:32]}{library.suffix}")
 
 
 def keep(built: Path, library: Path) -> None:
     """Give ``built``, a file on the same disk, its name: all of it is on the disk before."""
-    with built.open("rb+") as file:
-        content = file.read()
-        os.fsync(file.fileno())
+    with built.open("rb+") as opened:
+        content = opened.read()
+        os.fsync(opened.fileno())
     built.chmod(0o600)
-    os.replace(built, _file(library, content))
+    file = _file(library, content)
+    try:
+        os.replace(built, file)
+    except PermissionError:  # on Windows, where another process has loaded the same content
+        if not file.is_file():
+            raise

@@ -2,7 +2,8 @@
 
 A kernel's file name holds a digest of everything that it depends on: its text, the flags, the
 compiler's version and the instruction set of this machine. One from another machine or another
-version of namexp is therefore never loaded. ``kernels.cache`` keeps the files.
+version of namexp is therefore never loaded. ``kernels.cache`` keeps the files, and
+``kernels.discovery`` names the compilers; one that fails is followed by the next.
 """
 
 from __future__ import annotations
@@ -15,32 +16,26 @@ import platform
 import shlex
 import shutil
 import subprocess
+import threading
 import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
 from namexp.atomic import scratch
 from namexp.errors import one_line
+from namexp.kernels import discovery
 from namexp.kernels.cache import find, keep
 from namexp.kernels.cache import folder as _folder
+from namexp.kernels.discovery import NATIVE as NATIVE_FLAGS
+from namexp.kernels.discovery import SYSTEM
 from namexp.process.children import end_children, output
 
 log = logging.getLogger(__name__)
 
 NATIVE = Path(__file__).parent / "native"
-FLAGS = (
-    "-std=c++17",
-    "-O3",
-    "-fPIC",
-    "-shared",
-    "-pthread",
-    "-ffp-contract=fast",
-    "-fno-math-errno",
-    "-fno-trapping-math",
-    "-fvisibility=hidden",
-)
-COMPILE_SECONDS = 300  # a compiler that needs longer has hung
+COMPILE_SECONDS = 600  # a compiler that needs longer has hung; Zig compiles its libraries before
 
 
 class UnavailableError(Exception):
@@ -48,23 +43,24 @@ class UnavailableError(Exception):
 
 
 class Compiler:
-    """The machine's C++ compiler with the flags for this machine."""
+    """A C++ compiler with the flags for this machine."""
 
-    def __init__(self, command: tuple[str, ...]) -> None:
+    def __init__(self, command: Sequence[str]) -> None:
         """Ask it what it is.
 
         Raises:
-            UnavailableError: it cannot be run, or knows no flag for this machine.
+            UnavailableError: it cannot be run, or is none.
         """
-        self.command = command
+        self.command = tuple(command)
         version = _output([*command, "--version"])
-        for native in ("-march=native", "-mcpu=native"):  # the second is Clang's on ARM
+        for native in NATIVE_FLAGS:
             try:
-                macros = _output([*command, native, "-dM", "-E", "-x", "c++", "/dev/null"])
+                macros = _output([*command, *native, "-dM", "-E", "-x", "c++", os.devnull])
             except UnavailableError as error:
                 refused = error
                 continue
-            self.flags = (*FLAGS, native)
+            self.flags = (*SYSTEM.flags, *native)
+            _check_target(command, macros)
             about = "\n".join([version, macros, platform.machine(), *self.flags])
             self.digest = hashlib.sha256(about.encode()).hexdigest()
             return
@@ -77,30 +73,68 @@ class Compiler:
             UnavailableError: the compiler refuses, or leaves nothing.
         """
         with scratch(library) as place:
-            text, built = place / "kernel.cpp", place / "kernel.so"
+            text, built = place / "kernel.cpp", place / f"kernel{SYSTEM.suffix}"
             text.write_text(source)
             _output([*self.command, *self.flags, f"-I{NATIVE}", str(text), "-o", str(built)])
             if not built.is_file():
                 raise UnavailableError(f"{self.command[0]} says that it has compiled, and wrote nothing")
             keep(built, library)
 
+    def library(self, source: str) -> Path:
+        """What its library of ``source`` is called."""
+        digest = hashlib.sha256(f"{self.digest}{_native_digest()}{source}".encode()).hexdigest()
+        return _folder() / f"{digest[:32]}{SYSTEM.suffix}"
+
+
+def _check_target(command: Sequence[str], macros: str) -> None:
+    if "_WIN32 " in macros and "__clang__ " not in macros:
+        raise UnavailableError(
+            f"{command[0]} is GCC on Windows, which does not align vectors; install clang++"
+        )
+
 
 def load(sources: dict[str, str]) -> list[ctypes.CDLL]:
     """The compiled libraries of C++ texts that include files of ``native/``.
+
+    All come from one compiler: from the first that has compiled them before, else from the first that can.
 
     Args:
         sources: text by what it is for, in a few words.
 
     Raises:
-        UnavailableError: there is no compiler, it fails, or kernels are switched off.
+        UnavailableError: there is no compiler, all fail, or kernels are switched off.
     """
-    libraries = {text: _library_file(text) for text in sources.values()}
-    found = {text: find(library) for text, library in libraries.items()}
-    missing = {what: text for what, text in sources.items() if found[text] is None}
-    if missing:
-        _compile_all(missing, libraries)
-        found |= {text: find(libraries[text]) for text in missing.values()}
-    return [_load(found[text] or libraries[text]) for text in sources.values()]
+    for compiler in _compilers():
+        try:
+            found = [find(compiler.library(text)) for text in sources.values()]
+            libraries = [file for file in found if file]
+            if len(libraries) == len(found):
+                return [_load(file) for file in libraries]
+        except UnavailableError:
+            continue
+    return _load_compiled(sources)
+
+
+def _load_compiled(sources: dict[str, str]) -> list[ctypes.CDLL]:
+    """As ``load``, with the first compiler that can; what the user is told is why the best one cannot."""
+    reasons: list[UnavailableError] = []
+    tried = set()
+    for command in _commands():
+        try:
+            compiler = _compiler_of(command)
+            if isinstance(compiler, UnavailableError):
+                raise compiler
+            if compiler.digest in tried:
+                continue
+            if reasons:
+                log.info("%s; trying %s", reasons[-1], shlex.join(command))
+            tried.add(compiler.digest)
+            _compile_missing(compiler, sources)
+            libraries = [compiler.library(text) for text in sources.values()]
+            return [_load(find(library) or library) for library in libraries]
+        except UnavailableError as error:
+            reasons.append(error)
+    raise reasons[0]
 
 
 def load_once(what: str, source: str) -> ctypes.CDLL:
@@ -126,27 +160,28 @@ def _found(what: str, source: str) -> ctypes.CDLL | UnavailableError:
     return library
 
 
-def _compile_all(missing: dict[str, str], libraries: dict[str, Path]) -> None:
+def _compile_missing(compiler: Compiler, sources: dict[str, str]) -> None:
+    missing = {what: text for what, text in sources.items() if not find(compiler.library(text))}
+    if not missing:
+        return
     log.info("compiling for this machine, once: %s", ", ".join(missing))
     start = time.monotonic()
-    compiler = _compiler()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        compiled = [pool.submit(compiler.compile, text, libraries[text]) for text in set(missing.values())]
         try:
+            compiled = [
+                pool.submit(compiler.compile, text, compiler.library(text)) for text in set(missing.values())
+            ]
             for each in compiled:
                 each.result()
         except BaseException:  # Ctrl-C too: what is compiled now would be awaited
             pool.shutdown(wait=False, cancel_futures=True)
-            while not all(each.done() for each in compiled):
+            waiting = threading.Thread(target=pool.shutdown)
+            waiting.start()
+            while waiting.is_alive():
                 end_children()
-                time.sleep(0.01)
+                waiting.join(0.01)
             raise
     log.info("compiled in %.0f s", time.monotonic() - start)
-
-
-def _library_file(source: str) -> Path:
-    digest = hashlib.sha256(f"{_compiler().digest}{_native_digest()}{source}".encode()).hexdigest()
-    return _folder() / f"{digest[:32]}.so"
 
 
 @cache
@@ -164,28 +199,45 @@ def switched_off() -> bool:
     return os.environ.get("NAMEXP_KERNELS", "on").lower() in ("off", "0", "false", "no")
 
 
-def _compiler() -> Compiler:
-    """The compiler named by CXX, or the first that is on the PATH.
+def _compilers() -> Iterator[Compiler]:
+    """The compilers that can be run, the best first, each asked when its turn comes.
+
+    Raises:
+        UnavailableError: there is none.
+    """
+    found = map(_compiler_of, _commands())
+    return (compiler for compiler in found if isinstance(compiler, Compiler))
+
+
+@cache
+def _compiler_of(command: tuple[str, ...]) -> Compiler | UnavailableError:
+    try:
+        return Compiler(command)
+    except UnavailableError as error:
+        return error
+
+
+def _commands() -> list[tuple[str, ...]]:
+    """The compiler named by CXX and no other, or all that this machine has, the best first.
 
     Raises:
         UnavailableError: there is none.
     """
     if switched_off():
         raise UnavailableError("NAMEXP_KERNELS is off")
-    return _compiler_of(os.environ.get("CXX", ""), os.environ.get("PATH", ""))
-
-
-@cache
-def _compiler_of(named: str, path: str) -> Compiler:
-    if os.name == "nt":
-        raise UnavailableError("kernels are not compiled on Windows")
-    candidates = [_words(named)] if named.strip() else [["c++"], ["g++"], ["clang++"]]
-    for command in candidates:
-        program = shutil.which(command[0], path=path)
-        if program:
-            return Compiler((program, *command[1:]))
-    names = named or "c++, g++, clang++"
-    raise UnavailableError(f"no C++ compiler was found ({names}); install g++ or clang++")
+    named, path = os.environ.get("CXX", ""), os.environ.get("PATH", "")
+    if named.strip():
+        program, *arguments = _words(named)
+        found = shutil.which(program, path=path)
+        commands = [(found, *arguments)] if found else []
+    else:
+        commands = list(discovery.commands(path))
+    if commands:
+        return commands
+    raise UnavailableError(
+        f"no C++ compiler was found ({named.strip() or discovery.names()}); install g++ or clang++, "
+        "or pip install 'namexp[compiler]'"
+    )
 
 
 def _words(named: str) -> list[str]:

@@ -21,7 +21,8 @@ SOURCE = """
 #include "mrstft.hpp"
 using namespace namexp;
 using Loss = Mrstft<{resolutions}>;
-#define EXPORTED extern "C" __attribute__((visibility("default")))
+
+extern "C" {{
 
 EXPORTED i64 row(i64 samples) {{ return Loss::row(samples); }}
 
@@ -33,6 +34,8 @@ EXPORTED void sums(const float* prediction, const float* target, const float* wi
 EXPORTED void gradient(const float* errors, const float* distances, const float* p, const float* q,
                        i64 items, i64 submodels, i64 samples, int threads, float* gradient) {{
   Loss::gradient(errors, distances, p, q, {{items, submodels, samples}}, threads, gradient);
+}}
+
 }}
 """
 

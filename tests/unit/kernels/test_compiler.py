@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import stat
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from namexp.kernels import array_library, cache, compiler, fallback
+from namexp.kernels import array_library, cache, compiler, discovery, fallback
 from namexp.kernels.compiler import Compiler, UnavailableError, load
 from namexp.models.wavenet import WaveNet
 from tests.architectures import layers, wavenet
@@ -63,9 +64,10 @@ def test_a_kernel_of_another_machine_or_version_is_not_loaded(
     (own,) = cache_folder.glob("*.so")
     for change in ("digest of a machine", "digest of a version"):
         if change.endswith("machine"):
-            monkeypatch.setattr(compiler._compiler(), "digest", change)
+            monkeypatch.setattr(next(compiler._compilers()), "digest", change)
         else:
             monkeypatch.setattr(compiler, "_native_digest", lambda: "another text")
+        own.unlink()  # this process has it mapped: written over, it would end with a bus error
         own.write_bytes(b"must not be loaded")
         compiler._load.cache_clear()
         assert load({"an answer": ANSWER})[0].answer() == 42
@@ -145,6 +147,7 @@ def test_a_folder_of_another_user_is_not_used(
         pytest.skip("only root can give files away")
     caplog.set_level(logging.INFO)
     file = _built(cache_folder)
+    file.unlink()  # as above
     file.write_bytes(b"of somebody else")
     folder = {"cache": cache_folder.parents[1], "namexp": cache_folder.parent, "kernels": cache_folder}[whose]
     os.chown(folder, NOBODY, NOBODY)
@@ -257,6 +260,106 @@ def test_a_variable_that_names_nothing_is_none(monkeypatch: pytest.MonkeyPatch, 
     assert _again() == 42
 
 
+# --- several compilers ----------------------------------------------------------------------------------
+
+
+def _program(folder: Path, name: str, text: str) -> Path:
+    program = folder / name
+    program.write_text(f"#!/bin/sh\n{text}\n")
+    program.chmod(0o755)
+    return program
+
+
+BREAKS = {
+    "cannot be run": "echo 'xcrun: error: no developer tools' >&2; exit 1",
+    "cannot compile": 'case $* in *kernel.cpp*) echo "error: internal" >&2; exit 4;; '
+    '*) exec c++ -DX "$@";; esac',
+    "writes nothing": 'case $* in *kernel.cpp*) ;; *) exec c++ -DX "$@";; esac',
+    "writes what cannot be loaded": 'case $* in *kernel.cpp*) for last; do :; done; echo no > "$last";; '
+    '*) exec c++ -DX "$@";; esac',
+}
+
+
+@needs_compiler
+@pytest.mark.parametrize("breaks", sorted(BREAKS))
+def test_a_compiler_that_fails_is_followed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, breaks: str
+) -> None:
+    caplog.set_level(logging.INFO)
+    (tmp_path / "bin").mkdir()
+    bad = _program(tmp_path / "bin", "g++", BREAKS[breaks])
+    good = _program(tmp_path / "bin", "clang++", f'exec {shutil.which("c++")} "$@"')
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    assert _again() == 42
+    told = [line for line in caplog.messages if line.endswith(f"; trying {good}")]
+    assert len(told) == 1
+    assert str(bad) in told[0] or "cannot be loaded" in told[0]
+    caplog.clear()
+    assert _again() == 42
+    assert [line for line in caplog.messages if "compil" in line] == [], "what the next has compiled is kept"
+
+
+@needs_compiler
+def test_where_all_fail_the_best_ones_reason_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _hide_compilers(tmp_path, monkeypatch)
+    for name in ("clang++", "g++"):
+        _program(tmp_path, name, f"echo 'error: {name} is broken' >&2; exit 1")
+    with pytest.raises(UnavailableError, match=r"g\+\+ failed: error: g\+\+ is broken"):
+        load({"an answer": ANSWER})
+
+
+@needs_compiler
+def test_a_named_compiler_is_the_only_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", str(_program(tmp_path, "mine", "echo 'error: mine is broken' >&2; exit 1")))
+    with pytest.raises(UnavailableError, match="mine is broken"):
+        load({"an answer": ANSWER})
+
+
+@pytest.mark.parametrize(
+    ("system", "programs", "expected"),
+    [
+        ("posix", ["zig", "c++", "clang++", "g++"], ["g++", "clang++", "c++", "zig c++"]),
+        ("posix", ["clang++-14", "cl"], []),
+        ("nt", ["zig", "clang-cl", "clang++", "g++"], ["clang++", "clang-cl --driver-mode=g++", "zig c++"]),
+    ],
+)
+@pytest.mark.parametrize("package", [True, False])
+def test_which_commands_are_compilers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str, programs: list[str], expected: list[str],
+    package: bool,
+) -> None:  # fmt: skip
+    for name in programs:
+        _program(tmp_path, name, "")
+    monkeypatch.setattr(discovery, "find_spec", lambda _: package or None)
+    found = [" ".join(command) for command in discovery.commands(str(tmp_path), discovery.SYSTEMS[system])]
+    last = [f"{sys.executable} -m ziglang c++"] if package else []
+    assert found == [*(f"{tmp_path}/{command}" for command in expected), *last]
+
+
+def test_windows_is_asked_for_what_it_knows() -> None:
+    windows, posix = discovery.SYSTEMS["nt"], discovery.SYSTEMS["posix"]
+    assert (windows.suffix, posix.suffix) == (".dll", ".so")
+    assert set(posix.flags) - set(windows.flags) == {"-fPIC", "-pthread", "-fvisibility=hidden"}
+    assert set(windows.flags) <= set(posix.flags)
+
+
+@needs_compiler
+def test_a_compiler_that_knows_no_native_flag_is_asked_for_less(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuses = 'case $* in *=native*) echo "error: unknown" >&2; exit 1;; esac; exec c++ "$@"'
+    monkeypatch.setenv("CXX", str(_program(tmp_path, "old", refuses)))
+    assert _again() == 42
+    assert "native" not in " ".join(next(compiler._compilers()).flags)
+
+
+def test_gcc_on_windows_is_refused(tmp_path: Path) -> None:
+    program = _program(tmp_path, "g++", "echo '#define _WIN32 1'")
+    with pytest.raises(UnavailableError, match="is GCC on Windows, which does not align vectors"):
+        Compiler((str(program),))
+
+
 # --- without a compiler -----------------------------------------------------------------------------------
 
 
@@ -281,6 +384,7 @@ def test_a_cache_that_cannot_be_written_does_not_matter(
 def _hide_compilers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr(discovery, "find_spec", lambda _: None)
 
 
 def test_without_a_compiler_torch_does_the_work_and_one_line_says_why(
@@ -294,7 +398,8 @@ def test_without_a_compiler_torch_does_the_work_and_one_line_says_why(
         torch.testing.assert_close(network(x).double(), exact(x.double()), rtol=1e-5, atol=1e-6)
     assert caplog.messages == [
         "notice: the network runs on torch's own operations, which is several times slower: no C++ compiler "
-        "was found (c++, g++, clang++); install g++ or clang++"
+        "was found (g++, clang++, c++, zig, Python's ziglang); install g++ or clang++, "
+        "or pip install 'namexp[compiler]'"
     ]
 
 

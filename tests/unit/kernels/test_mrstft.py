@@ -312,6 +312,7 @@ def test_without_a_compiler_it_says_so_once(
     assert len(tried) == 1
     assert _warnings(caplog) == [
         "notice: the MRSTFT loss runs on torch's own operations, which is several times slower: "
-        "no C++ compiler was found (no-such-compiler); install g++ or clang++"
+        "no C++ compiler was found (no-such-compiler); install g++ or clang++, "
+        "or pip install 'namexp[compiler]'"
     ]
     mrstft._kernel.cache_clear()

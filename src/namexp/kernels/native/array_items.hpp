@@ -423,21 +423,21 @@ struct Array : Shape {
     LibraryArray::backward_item(*static_cast<const namexp::Call*>(call), kinds, item, workspace);        \
   }                                                                                                      \
   extern "C" {                                                                                           \
-  __attribute__((visibility("default"))) void namexp_measure(const namexp::Call* call, namexp::i64* s) { \
+  EXPORTED void namexp_measure(const namexp::Call* call, namexp::i64* s) {                               \
     LibraryArray::measure(*call, kinds, s);                                                              \
   }                                                                                                      \
-  __attribute__((visibility("default"))) void namexp_pack(const namexp::Call* call) {                    \
+  EXPORTED void namexp_pack(const namexp::Call* call) {                                                  \
     LibraryArray::pack(*call, kinds);                                                                    \
   }                                                                                                      \
-  __attribute__((visibility("default"))) void* namexp_forward() {                                        \
+  EXPORTED void* namexp_forward() {                                                                      \
     return reinterpret_cast<void*>(&forward_task);                                                       \
   }                                                                                                      \
-  __attribute__((visibility("default"))) void* namexp_backward() {                                       \
+  EXPORTED void* namexp_backward() {                                                                     \
     return reinterpret_cast<void*>(&backward_task);                                                      \
   }                                                                                                      \
-  __attribute__((visibility("default"))) void namexp_run(const namexp::Task* tasks, namexp::i64 count,   \
-                                                         namexp::i64 threads, char* workspaces,          \
-                                                         namexp::i64 workspace_size) {                   \
+  EXPORTED void namexp_run(const namexp::Task* tasks, namexp::i64 count,                                 \
+                           namexp::i64 threads, char* workspaces,                                        \
+                           namexp::i64 workspace_size) {                                                 \
     namexp::run_tasks(tasks, count, threads, workspaces, workspace_size);                                \
   }                                                                                                      \
   }

@@ -20,7 +20,7 @@ namespace namexp {
 
 INLINE V square_root(V x) {
 #if defined(__AVX512F__)
-  return (V)_mm512_mask_sqrt_ps((__m512)x, -1, (__m512)x);  // GCC 12 warns of the plain one
+  return (V)_mm512_mask_sqrt_ps((__m512)x, ALL, (__m512)x);
 #elif defined(__AVX__)
   return (V)_mm256_sqrt_ps((__m256)x);
 #elif defined(__aarch64__)

@@ -243,15 +243,15 @@ inline void generate(const Plan& plan, const FilterKind* filters, Call& call, i6
     namexp::generate(*items.plan, filters, call, 1, call.memory + items.plan->memory);                  \
   }                                                                                                         \
   extern "C" {                                                                                              \
-  __attribute__((visibility("default"))) void namexp_vectors(i64* sizes) {                                  \
+  EXPORTED void namexp_vectors(i64* sizes) {                                                                \
     sizes[0] = namexp::W, sizes[1] = namexp::NARROW, sizes[2] = namexp::ROW_VECTORS;                        \
   }                                                                                                         \
-  __attribute__((visibility("default"))) void namexp_together(const namexp::Plan* plan, namexp::Call* call, \
-                                                              i64 threads, float* workspaces) {             \
+  EXPORTED void namexp_together(const namexp::Plan* plan, namexp::Call* call,                               \
+                                i64 threads, float* workspaces) {                                           \
     namexp::generate(*plan, filters, *call, threads, workspaces);                                       \
   }                                                                                                         \
-  __attribute__((visibility("default"))) void namexp_apart(const namexp::Plan* plan, namexp::Call* calls,   \
-                                                           i64 count, i64 threads, char* memories) {        \
+  EXPORTED void namexp_apart(const namexp::Plan* plan, namexp::Call* calls,                                 \
+                             i64 count, i64 threads, char* memories) {                                      \
     const Items items{plan, calls};                                                                         \
     std::vector<namexp::Task> tasks;                                                                        \
     for (i64 i = 0; i < count; i++) tasks.push_back({item_task, &items, i});                                \

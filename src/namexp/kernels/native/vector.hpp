@@ -32,6 +32,12 @@
 #define INLINED __attribute__((always_inline))  // of a lambda
 #define OUTLINE __attribute__((noinline))       // a stage that a profile shows by its name
 
+#if defined(_WIN32)
+#define EXPORTED __declspec(dllexport)
+#else
+#define EXPORTED __attribute__((visibility("default")))
+#endif
+
 namespace namexp {
 
 using i64 = std::int64_t;
@@ -57,9 +63,9 @@ INLINE void store(float* p, V v) { std::memcpy(p, &v, sizeof v); }
 // Past the caches, for what is read much later; p is a multiple of the vector's size.
 INLINE void stream(float* p, V v) {
 #if defined(__AVX512F__)
-  __builtin_ia32_movntps512(p, v);
+  _mm512_stream_ps(p, (__m512)v);
 #elif defined(__AVX__)
-  __builtin_ia32_movntps256(p, v);
+  _mm256_stream_ps(p, (__m256)v);
 #else
   store(p, v);
 #endif
@@ -67,7 +73,7 @@ INLINE void stream(float* p, V v) {
 
 INLINE void finish_streaming() {
 #if defined(__AVX__)
-  __builtin_ia32_sfence();
+  _mm_sfence();
 #endif
 }
 
@@ -110,10 +116,16 @@ INLINE V with_sign_of(V magnitude, V sign) {
   return floats(bits(magnitude) | (bits(sign) & splat_int(-0x7fffffff - 1)));
 }
 
+#if defined(__AVX512F__)
+constexpr __mmask16 ALL = static_cast<__mmask16>(-1);  // GCC 12 warns of the intrinsics without a mask
+
+INLINE V reciprocal_guess(V x) { return (V)_mm512_maskz_rcp14_ps(ALL, (__m512)x); }  // 14 bits
+#endif
+
 // 1 / x to rounding, for x whose reciprocal is a normal number.
 INLINE V reciprocal(V x) {
 #if defined(__AVX512F__)
-  const V guess = __builtin_ia32_rcp14ps512_mask(x, V{}, static_cast<unsigned short>(-1));
+  const V guess = reciprocal_guess(x);
   return guess + guess * (splat(1.0f) - x * guess);  // Newton: 14 bits become 28
 #else
   return splat(1.0f) / x;
@@ -123,7 +135,7 @@ INLINE V reciprocal(V x) {
 // a / b to rounding, for b whose reciprocal is a normal number.
 INLINE V quotient(V a, V b) {
 #if defined(__AVX512F__)
-  const V guess = __builtin_ia32_rcp14ps512_mask(b, V{}, static_cast<unsigned short>(-1));
+  const V guess = reciprocal_guess(b);
   const V q = a * guess;
   return q + guess * (a - b * q);  // 14 bits become 28
 #else
@@ -165,7 +177,7 @@ INLINE V exponential(V x) {
 // The smaller or greater of a limit and x; NaN stays.
 INLINE V at_most(float limit, V x) {
 #if defined(__AVX512F__)
-  return __builtin_ia32_minps512_mask(splat(limit), x, x, static_cast<unsigned short>(-1), 4);
+  return (V)_mm512_mask_min_ps((__m512)x, ALL, (__m512)splat(limit), (__m512)x);
 #else
   return select(x > splat(limit), splat(limit), x);
 #endif
@@ -173,7 +185,7 @@ INLINE V at_most(float limit, V x) {
 
 INLINE V at_least(float limit, V x) {
 #if defined(__AVX512F__)
-  return __builtin_ia32_maxps512_mask(splat(limit), x, x, static_cast<unsigned short>(-1), 4);
+  return (V)_mm512_mask_max_ps((__m512)x, ALL, (__m512)splat(limit), (__m512)x);
 #else
   return select(x < splat(limit), splat(limit), x);
 #endif

@@ -177,15 +177,15 @@ class Inverse {
 // The plain C interface.
 #define NAMEXP_WAVEFLOW                                                                                   \
   extern "C" {                                                                                            \
-  __attribute__((visibility("default"))) void namexp_vectors(namexp::i64* sizes) {                        \
+  EXPORTED void namexp_vectors(namexp::i64* sizes) {                                                      \
     sizes[0] = namexp::W, sizes[1] = namexp::FLOW_BLOCK;                                                  \
   }                                                                                                       \
-  __attribute__((visibility("default"))) namexp::i64 namexp_memory(const namexp::VocoderPlan* plan,       \
-                                                                   const namexp::VocoderCall* call) {     \
+  EXPORTED namexp::i64 namexp_memory(const namexp::VocoderPlan* plan,                                     \
+                                     const namexp::VocoderCall* call) {                                   \
     return namexp::Layout(*plan, *call).floats;                                                           \
   }                                                                                                       \
-  __attribute__((visibility("default"))) void namexp_inverse(const namexp::VocoderPlan* plan,             \
-                                                             const namexp::VocoderCall* call) {           \
+  EXPORTED void namexp_inverse(const namexp::VocoderPlan* plan,                                           \
+                               const namexp::VocoderCall* call) {                                         \
     namexp::Inverse(*plan, *call).run();                                                                  \
   }                                                                                                       \
   }
