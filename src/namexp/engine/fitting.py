@@ -101,6 +101,7 @@ def _take_part(task: Task[Any, Any], training: Training[Any, Any], team: Team) -
     module, data = task.module(training), task.data(training, team.place)
     module.description, module.row_suffixes = training.description, tuple(r.suffix for r in training.rows)
     module.last_checkpoint = training.layout.last_checkpoint
+    module.total_steps = _total_steps(training.config.trainer, data)
     metrics = MetricsCsvLogger(
         training.layout.metrics,
         steps=training.config.logger.kind != "none",
@@ -208,6 +209,11 @@ def _build_trainer(
 
 def _batches_per_epoch(settings: TrainerConfig, data: TaskData) -> int:
     return min(data.num_batches, settings.limit_train_batches or data.num_batches)
+
+
+def _total_steps(settings: TrainerConfig, data: TaskData) -> int:
+    whole = settings.max_epochs * _batches_per_epoch(settings, data)
+    return min(whole, settings.max_steps or whole)
 
 
 def _callbacks(training: Training[Any, Any]) -> list[pl.Callback]:
