@@ -9,9 +9,9 @@ import torch
 from torch.nn import Parameter
 from torch.optim import Optimizer
 
+from namexp.engine.optimizers.soap import SOAP
+from namexp.engine.optimizers.warmup_cosine import WarmupCosine
 from namexp.errors import UserError, one_line
-from namexp.optimizers.soap import SOAP
-from namexp.optimizers.warmup_cosine import WarmupCosine
 from namexp.schema.optimisation import WITHOUT_DECAY, OptimizerConfig, SchedulerConfig
 
 OWN: dict[str, Any] = {"SOAP": SOAP, "WarmupCosine": WarmupCosine}

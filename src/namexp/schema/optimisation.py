@@ -18,7 +18,7 @@ SCHEDULERS = (
     "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CyclicLR", "ExponentialLR",
     "LinearLR", "MultiStepLR", "OneCycleLR", "PolynomialLR", "ReduceLROnPlateau", "StepLR",
 )  # fmt: skip
-OWN_OPTIMIZERS = ("SOAP",)  # of namexp.optimizers
+OWN_OPTIMIZERS = ("SOAP",)  # of namexp.engine.optimizers
 OWN_SCHEDULERS = ("WarmupCosine",)
 WITHOUT_DECAY = ("Rprop", "SOAP")
 
