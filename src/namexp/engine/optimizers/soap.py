@@ -10,7 +10,7 @@ factors, Q their bases, t updates made.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -72,7 +72,7 @@ class SOAP(Optimizer):
         every = precondition_frequency
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise ValueError(f"precondition_frequency (= {every}) must be a whole number of at least 1")
-        self._stacks: dict[int, list[_Stack]] = {}
+        self._stacks: dict[int, tuple[tuple[int, ...], list[_Stack]]] = {}
         defaults = {
             "lr": lr, "betas": tuple(betas), "eps": eps, "precondition_frequency": precondition_frequency
         }  # fmt: skip
@@ -93,20 +93,19 @@ class SOAP(Optimizer):
         for place, group in enumerate(self.param_groups):
             for stack in self._stacks_of(place, [p for p in group["params"] if p.grad is not None]):
                 stack.step(group)
-                for parameter in stack.parameters:
-                    self.state[parameter]["step"] = stack.updates
         return loss
 
     def _stacks_of(self, place: int, learning: list[Parameter]) -> list[_Stack]:
         """What of a group is computed together; as before, unless others learn or the state was moved."""
-        stacks = self._stacks.get(place, [])
-        known = {id(p) for stack in stacks for p in stack.parameters}
-        if known != {id(p) for p in learning} or not all(stack.is_of(self.state) for stack in stacks):
+        who = tuple(map(id, learning))
+        before, stacks = self._stacks.get(place, ((), []))
+        if before != who or not all(stack.is_of(self.state) for stack in stacks):
             alike: dict[Any, list[Parameter]] = {}
             for p in learning:
                 form = (p.shape[0], p.numel() // p.shape[0]) if p.ndim > 1 else None
                 alike.setdefault((form, p.device, p.dtype, self.state[p].get("step")), []).append(p)
-            stacks = self._stacks[place] = [_Stack(ps, [self.state[p] for p in ps]) for ps in alike.values()]
+            stacks = [_Stack(ps, [self.state[p] for p in ps]) for ps in alike.values()]
+            self._stacks[place] = who, stacks
         return stacks
 
 
@@ -121,15 +120,15 @@ class _Stack:
     def __init__(self, parameters: list[Parameter], states: list[dict[str, Any]]) -> None:
         """Put the states together; from now on they are views of that. Empty ones begin."""
         first, N = parameters[0], len(parameters)
-        self.parameters = parameters
+        self.parameters: list[Tensor] = [*parameters]
         self.updates: int = states[0].get("step", 0)
+        self._states = states
         self._is_new = not states[0]
-        self._sizes = [p.numel() for p in parameters]
-        self._form: tuple[int, ...] = (-1,)
+        form: tuple[int, ...] = (-1,)
         sides: tuple[int, ...] = ()
         if first.ndim > 1:
             sides = (first.shape[0], first.numel() // first.shape[0])
-            self._form = (N, *sides)
+            form = (N, *sides)
         own = [tuple(p.shape) for p in parameters]
         for state, p in zip(states, parameters, strict=True):
             for name in MOMENTS if self._is_new else ():
@@ -137,39 +136,46 @@ class _Stack:
             for names in (FACTORS, BASES) if self._is_new else ():
                 for name, k in zip(names, sides, strict=False):
                     state[name] = p.new_zeros(k, k)
-        self._M, self._V = (_joined(states, name, self._form, own) for name in MOMENTS)
+        self._M, self._V = (_joined(states, name, form, own) for name in MOMENTS)
         self._factors, self._bases = (
             [_joined(states, n, (N, k, k), [(k, k)] * N) for n, k in zip(names, sides, strict=False)]
             for names in (FACTORS, BASES)
         )
-        self._views = [state[MOMENTS[0]] for state in states]
+        self._G = torch.empty_like(self._M)  # the gradients, and then what is subtracted
+        self._parts = _parts(self._G, own)
 
-    def is_of(self, states: Any) -> bool:
-        """Whether the optimiser's state is still what lies here."""
-        pairs = zip(self.parameters, self._views, strict=True)
-        return all(states[p].get(MOMENTS[0]) is view for p, view in pairs)
+    def is_of(self, states: Mapping[Any, Any]) -> bool:
+        """Whether the optimiser's state is still what lies here: it is only ever replaced as a whole."""
+        return states.get(self.parameters[0]) is self._states[0]
 
     def step(self, group: dict[str, Any]) -> None:
         """One step of all of them."""
-        G = torch.cat([p.grad.reshape(-1) for p in self.parameters if p.grad is not None]).view(self._form)
+        G = self._G
+        torch._foreach_copy_(self._parts, [p.grad for p in self.parameters if p.grad is not None])
         if self._factors and self._is_new:
             for factor, basis, product in zip(self._factors, self._bases, _products(G), strict=True):
                 factor.copy_(product)
                 basis.copy_(_eigenvectors(product))
-            self._is_new = False
+            self._end(0)
             return
-        self._is_new = False
-        self.updates += 1
-        t, (beta1, beta2) = self.updates, group["betas"]
+        t, (beta1, beta2) = self.updates + 1, group["betas"]
         self._M.lerp_(G, 1 - beta1)
         turned = self._turned(G)
         self._V.mul_(beta2).addcmul_(turned, turned, value=1 - beta2)
-        scale = (self._V.sqrt() / math.sqrt(1 - beta2**t)).add_(group["eps"])
-        update = self._turned_back(self._turned(self._M) / scale).view(-1).split(self._sizes)
-        moves = [u.view(p.shape) for u, p in zip(update, self.parameters, strict=True)]
-        torch._foreach_add_(list[Tensor](self.parameters), moves, alpha=-group["lr"] / (1 - beta1**t))
         if self._factors:
-            self._turn(G, beta2, now=t % group["precondition_frequency"] == 0)
+            self._learn(G, beta2)
+        scale = (self._V.sqrt() / math.sqrt(1 - beta2**t)).add_(group["eps"])
+        G.copy_(self._turned_back(self._turned(self._M) / scale))
+        torch._foreach_add_(self.parameters, self._parts, alpha=-group["lr"] / (1 - beta1**t))
+        if t % group["precondition_frequency"] == 0:
+            for factor, basis in zip(self._factors, self._bases, strict=True):
+                basis.copy_(torch.linalg.qr(factor @ basis)[0])
+        self._end(t)
+
+    def _end(self, updates: int) -> None:
+        self.updates, self._is_new = updates, False
+        for state in self._states:
+            state["step"] = updates
 
     def _turned(self, X: Tensor) -> Tensor:
         """(N, m, n): Q_L^T X Q_R; vectors as they are."""
@@ -185,12 +191,10 @@ class _Stack:
         left, right = self._bases
         return left @ X @ right.mT
 
-    def _turn(self, G: Tensor, beta2: float, *, now: bool) -> None:
-        """Go on with the factors and, where it is time, one step of power iteration with the bases."""
-        for factor, basis, product in zip(self._factors, self._bases, _products(G), strict=True):
+    def _learn(self, G: Tensor, beta2: float) -> None:
+        """The factors' moving averages."""
+        for factor, product in zip(self._factors, _products(G), strict=True):
             factor.lerp_(product, 1 - beta2)
-            if now:
-                basis.copy_(torch.linalg.qr(factor @ basis)[0])
 
 
 def _joined(
@@ -198,10 +202,15 @@ def _joined(
 ) -> Tensor:
     """One tensor of all that the states have by a name, of which they become views."""
     whole = torch.cat([state[name].reshape(-1) for state in states]).view(form)
-    parts = whole.view(-1).split([math.prod(shape) for shape in own])
-    for state, part, shape in zip(states, parts, own, strict=True):
-        state[name] = part.view(shape)
+    for state, part in zip(states, _parts(whole, own), strict=True):
+        state[name] = part
     return whole
+
+
+def _parts(whole: Tensor, own: Sequence[tuple[int, ...]]) -> list[Tensor]:
+    """Views of one tensor after the other, each of its own shape."""
+    parts = whole.view(-1).split([math.prod(shape) for shape in own])
+    return [part.view(shape) for part, shape in zip(parts, own, strict=True)]
 
 
 def _products(G: Tensor) -> tuple[Tensor, Tensor]:
