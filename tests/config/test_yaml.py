@@ -340,7 +340,7 @@ def test_soap_is_for_every_amp(model: str) -> None:
     assert (schedule.total_steps, schedule.warmup_steps, schedule.final) == (100, 60, 0.02)
     assert group == {
         "lr": 0.008 / 60, "initial_lr": 0.008, "betas": (0.95, 0.95), "eps": 1e-8,
-        "precondition_frequency": 10,
+        "precondition_frequency": 10, "go_back_above": 10.0, "share": 1.0,
     }  # fmt: skip
 
 

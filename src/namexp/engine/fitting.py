@@ -17,6 +17,7 @@ from pytorch_lightning.loggers import Logger
 from namexp.atomic import write_atomically
 from namexp.engine.callbacks.checkpoints import Checkpoints, StepCheckpoints
 from namexp.engine.callbacks.counting import Counting
+from namexp.engine.callbacks.going_back import GoBack
 from namexp.engine.callbacks.interruption import StopWhenAsked
 from namexp.engine.callbacks.progress import TrainingProgress
 from namexp.engine.callbacks.stopping import Goal, StopAfterSteps, StopEarly
@@ -220,8 +221,12 @@ def _callbacks(training: Training[Any, Any]) -> list[pl.Callback]:
     """Those of every training."""
     config = training.config
     goal = Goal.of(config.callbacks, config.headline)
+    above = config.optimizer.options.get("go_back_above")
     callbacks: list[pl.Callback] = [
-        StopEarly(config.headline, goal=goal, patience=config.callbacks.patience),
+        *([] if above is None else [GoBack(above)]),
+        StopEarly(
+            config.headline, goal=goal, patience=config.callbacks.patience, goes_back=above is not None
+        ),
         StopWhenAsked(),
     ]
     if config.trainer.max_steps is not None:

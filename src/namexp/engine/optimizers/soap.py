@@ -50,6 +50,7 @@ class SOAP(Optimizer):
         betas: Sequence[float] = (0.95, 0.95),
         eps: float = 1e-8,
         precondition_frequency: int = 10,
+        go_back_above: float | None = None,
     ) -> None:
         """Prepare; a tensor's state begins with its first gradient.
 
@@ -59,6 +60,8 @@ class SOAP(Optimizer):
             betas: how much of M is kept from step to step, and of V, L and R.
             eps: added to the root of V.
             precondition_frequency: updates from one turn of the bases to the next.
+            go_back_above: so many times its best val_loss takes a parameter group back to that state with
+                half its ``share`` of the learning rate; None: never. Kept for whoever validates.
 
         Raises:
             ValueError: an argument out of range.
@@ -72,10 +75,17 @@ class SOAP(Optimizer):
         every = precondition_frequency
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise ValueError(f"precondition_frequency (= {every}) must be a whole number of at least 1")
+        if go_back_above is not None and not 1.0 < go_back_above < math.inf:
+            raise ValueError(f"go_back_above (= {go_back_above}) must be above 1, or null")
         self._stacks: dict[int, tuple[tuple[int, ...], list[_Stack]]] = {}
         defaults = {
-            "lr": lr, "betas": tuple(betas), "eps": eps, "precondition_frequency": precondition_frequency
-        }  # fmt: skip
+            "lr": lr,
+            "betas": tuple(betas),
+            "eps": eps,
+            "precondition_frequency": precondition_frequency,
+            "go_back_above": go_back_above,
+            "share": 1.0,
+        }
         super().__init__(params, defaults)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -166,7 +176,8 @@ class _Stack:
             self._learn(G, beta2)
         scale = (self._V.sqrt() / math.sqrt(1 - beta2**t)).add_(group["eps"])
         G.copy_(self._turned_back(self._turned(self._M) / scale))
-        torch._foreach_add_(self.parameters, self._parts, alpha=-group["lr"] / (1 - beta1**t))
+        rate = group["lr"] * group["share"] / (1 - beta1**t)
+        torch._foreach_add_(self.parameters, self._parts, alpha=-rate)
         if t % group["precondition_frequency"] == 0:
             for factor, basis in zip(self._factors, self._bases, strict=True):
                 basis.copy_(torch.linalg.qr(factor @ basis)[0])

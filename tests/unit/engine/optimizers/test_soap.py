@@ -261,6 +261,8 @@ def test_it_gets_down_a_slanted_valley_where_adam_does_not() -> None:
         ({"eps": -1e-8}, "eps (= -1e-08) must be at least 0"),
         ({"precondition_frequency": 0}, "precondition_frequency (= 0) must be a whole number of at least 1"),
         ({"precondition_frequency": 2.5}, "precondition_frequency (= 2.5) must be a whole number"),
+        ({"go_back_above": 1}, "go_back_above (= 1) must be above 1, or null"),
+        ({"go_back_above": -3.0}, "go_back_above (= -3.0) must be above 1, or null"),
         ({"fused": True}, "fused"),
     ],
 )
