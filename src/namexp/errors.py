@@ -20,6 +20,7 @@ def did_you_mean(name: str, options: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the nearest of ``options``, or the list of them."""
     options = sorted(options)
     near = difflib.get_close_matches(name, options, n=1, cutoff=0.6)
+    near = near or [option for option in options if option.casefold() == name.casefold()]
     if near:
         return f"; did you mean '{near[0]}'?"
     return f"; known are: {', '.join(options)}"

@@ -15,9 +15,10 @@ from omegaconf import DictConfig, OmegaConf
 
 import namexp.conf_dir as conf_dir_module
 from namexp.conf_dir import conf_dir
-from namexp.engine.optimisation import build_optimizer, build_scheduler
+from namexp.engine.optimisation import OWN, build_optimizer, build_scheduler
+from namexp.errors import UserError
 from namexp.schema.initial import SETTINGS as INITIAL
-from namexp.schema.optimisation import OPTIMIZERS, SCHEDULERS
+from namexp.schema.optimisation import OPTIMIZERS, OWN_OPTIMIZERS, OWN_SCHEDULERS, SCHEDULERS
 from namexp.sweeps.record import expand
 from namexp.sweeps.space import split_space
 from namexp.tasks.capture.config.whole import CaptureConfig
@@ -320,6 +321,35 @@ def test_every_optimizer_is_one_of_torchs(name: str) -> None:
 def test_every_scheduler_is_one_of_torchs(name: str) -> None:
     scheduler = getattr(torch.optim.lr_scheduler, name)
     assert issubclass(scheduler, torch.optim.lr_scheduler.LRScheduler)
+
+
+def test_what_is_our_own_is_there_and_not_torchs() -> None:
+    assert set(OWN) == {*OWN_OPTIMIZERS, *OWN_SCHEDULERS}
+    assert all(issubclass(OWN[name], torch.optim.Optimizer) for name in OWN_OPTIMIZERS)
+    assert all(issubclass(OWN[name], torch.optim.lr_scheduler.LRScheduler) for name in OWN_SCHEDULERS)
+    assert not any(hasattr(torch.optim, name) for name in OWN)
+
+
+@pytest.mark.parametrize("model", ["packed_wavenet", "wavenet", "slimmable"])
+def test_soap_is_for_every_amp(model: str) -> None:
+    config = parse_experiment(composed(f"model={model}", "optimizer=soap", "scheduler=warmup_cosine"))
+    optimizer = build_optimizer([torch.nn.Parameter(torch.zeros(2, 2))], config.optimizer)
+    (group,) = optimizer.param_groups
+    del group["params"]
+    schedule = build_scheduler(optimizer, config.scheduler, total_steps=100)
+    assert (schedule.total_steps, schedule.warmup_steps, schedule.final) == (100, 60, 0.02)
+    assert group == {
+        "lr": 0.008 / 60, "initial_lr": 0.008, "betas": (0.95, 0.95), "eps": 1e-8,
+        "precondition_frequency": 10, "go_back_above": 10.0, "share": 1.0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("model", ["hifigan_tiny", "waveflow_tiny", "density_tiny"])
+def test_soap_is_for_amps_only(model: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parse_experiment(composed(f"model={model}", "optimizer=soap"))
+    assert str(caught.value).startswith("optimizer.name (= 'SOAP') is not for ")
+    assert "\n" not in str(caught.value)
 
 
 # --- where conf lies ------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -142,6 +143,34 @@ def test_it_goes_on_as_if_nothing_had_happened(
     assert _nam_weights(cut) == _nam_weights(whole)
     assert read_json(cut.status)["state"] == "done"
     assert len(read_json(cut.status)["resumed"]) == 1
+
+
+def test_bases_and_a_cosine_to_the_end_go_on_too_and_the_end_stays_where_it_is(
+    tmp_path: Path, pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overrides = [
+        *KINDS["packed"], "optimizer=soap", "scheduler=warmup_cosine", "scheduler.options.warmup_steps=20",
+        "trainer.max_epochs=3", "trainer.log_every_n_steps=1",
+    ]  # fmt: skip
+    whole = _run(tmp_path / "whole", pair, *overrides)
+    per_epoch = load_checkpoint(whole.last_checkpoint)["global_step"] // 3
+    rates = [float(row["train/lr"]) for row in read_metrics(whole.metrics) if row["train/lr"]]
+    assert len(rates) == 3 * per_epoch
+    assert rates[:20] == pytest.approx([0.01 * (t + 1) / 20 for t in range(20)])
+    progress = (3 * per_epoch - 1 - 20) / (3 * per_epoch - 20)
+    assert rates[-1] == pytest.approx(0.01 * (0.02 + 0.98 * (1 + math.cos(math.pi * progress)) / 2))
+    with monkeypatch.context() as patch:
+        _fail_at(patch, int(1.5 * per_epoch))
+        with pytest.raises(RuntimeError, match="the power is gone"):
+            _run(tmp_path / "cut", pair, *overrides)
+    cut = _run(tmp_path / "cut", pair, *overrides, resume="auto")
+    _equal(_state(cut), _state(whole))
+    assert _nam_weights(cut) == _nam_weights(whole)
+    with pytest.raises(
+        UserError, match=r"trainer\.max_epochs \(= 4\): .* was begun with 3, and .*WarmupCosine"
+    ):
+        _run(tmp_path / "cut", pair, *overrides, "trainer.max_epochs=4", resume="yes")
+    assert read_metrics(cut.metrics) == read_metrics(whole.metrics)
 
 
 @pytest.mark.parametrize("devices", [1, 2])

@@ -126,6 +126,7 @@ def continued_progress(
             f"trainer.max_epochs (= {config.trainer.max_epochs}): {run.root} has finished "
             f"{progress.finished_epochs} epochs already; give at least as many."
         )
+    _check_length(config, run)
     if progress.sha256 != material.sha256:
         raise UserError(
             f"{run.root}: was trained on data of another content than {material.source} has now; put "
@@ -136,3 +137,22 @@ def continued_progress(
         torch.set_num_threads(progress.threads)
     log.info("going on after %d finished epochs", progress.finished_epochs)
     return progress
+
+
+def _check_length(config: ExperimentConfig, run: RunLayout) -> None:
+    """A training whose every rate depends on its length stays as long as it was begun.
+
+    Raises:
+        UserError: another length is asked for.
+    """
+    if not config.scheduler.ends_with_training:
+        return
+    before = stored_config(run.config)["trainer"]
+    for name in ("max_epochs", "max_steps"):
+        asked = getattr(config.trainer, name)
+        if before.get(name) != asked:
+            raise UserError(
+                f"trainer.{name} (= {asked}): {run.root} was begun with {before.get(name)}, and "
+                f"scheduler.name (= {config.scheduler.name}) ends there; start a new run, from its weights "
+                f"by {setting('init_from', run.last_checkpoint)}."
+            )

@@ -17,6 +17,7 @@ from pytorch_lightning.loggers import Logger
 from namexp.atomic import write_atomically
 from namexp.engine.callbacks.checkpoints import Checkpoints, StepCheckpoints
 from namexp.engine.callbacks.counting import Counting
+from namexp.engine.callbacks.going_back import GoBack
 from namexp.engine.callbacks.interruption import StopWhenAsked
 from namexp.engine.callbacks.progress import TrainingProgress
 from namexp.engine.callbacks.stopping import Goal, StopAfterSteps, StopEarly
@@ -101,6 +102,7 @@ def _take_part(task: Task[Any, Any], training: Training[Any, Any], team: Team) -
     module, data = task.module(training), task.data(training, team.place)
     module.description, module.row_suffixes = training.description, tuple(r.suffix for r in training.rows)
     module.last_checkpoint = training.layout.last_checkpoint
+    module.total_steps = _total_steps(training.config.trainer, data)
     metrics = MetricsCsvLogger(
         training.layout.metrics,
         steps=training.config.logger.kind != "none",
@@ -210,12 +212,21 @@ def _batches_per_epoch(settings: TrainerConfig, data: TaskData) -> int:
     return min(data.num_batches, settings.limit_train_batches or data.num_batches)
 
 
+def _total_steps(settings: TrainerConfig, data: TaskData) -> int:
+    whole = settings.max_epochs * _batches_per_epoch(settings, data)
+    return min(whole, settings.max_steps or whole)
+
+
 def _callbacks(training: Training[Any, Any]) -> list[pl.Callback]:
     """Those of every training."""
     config = training.config
     goal = Goal.of(config.callbacks, config.headline)
+    above = config.optimizer.options.get("go_back_above")
     callbacks: list[pl.Callback] = [
-        StopEarly(config.headline, goal=goal, patience=config.callbacks.patience),
+        *([] if above is None else [GoBack(above)]),
+        StopEarly(
+            config.headline, goal=goal, patience=config.callbacks.patience, goes_back=above is not None
+        ),
         StopWhenAsked(),
     ]
     if config.trainer.max_steps is not None:

@@ -63,6 +63,7 @@ class TaskModule(pl.LightningModule, ABC):
         last_checkpoint: of the training; what is good where a loss is not.
         updates: batches learned from, the only counter of steps.
         out_of_memory: batches that were left because the device could not hold them.
+        total_steps: batches of the whole training, for schedules that reach to its end.
         row_is_due: whether the step that goes on is one that loggers get a row of. Only then anything is
             logged: Lightning's ``log`` takes about a millisecond for each value, and a GPU is waited for.
     """
@@ -81,6 +82,7 @@ class TaskModule(pl.LightningModule, ABC):
         self.last_checkpoint: Path | None = None
         self.updates = 0
         self.out_of_memory = 0
+        self.total_steps = 1
         self.row_is_due = False
         self.optimisation = optimisation
         self._told: dict[str, Tensor | float] = {}
@@ -268,10 +270,17 @@ class TaskModule(pl.LightningModule, ABC):
         for group, parameters in self._groups.items():
             how = self.optimisation_of(group)
             optimizers.append(
-                build_optimizer(parameters, how.optimizer, scaled_gradients=how.scaled_gradients)
+                build_optimizer(
+                    parameters,
+                    how.optimizer,
+                    scaled_gradients=how.scaled_gradients,
+                    together=self._clipped[group],
+                )
             )
             if how.scheduler.name is not None:
-                self._schedules[group] = build_scheduler(optimizers[-1], how.scheduler)
+                self._schedules[group] = build_scheduler(
+                    optimizers[-1], how.scheduler, total_steps=self.total_steps
+                )
         return optimizers if len(optimizers) > 1 else optimizers[0]
 
     # Schedules are stepped here: Lightning steps them after the end of an epoch has been saved, so that

@@ -22,7 +22,7 @@ from namexp.schema.initial import SETTINGS as INITIAL
 from namexp.schema.initial import Initial, parse_initial
 from namexp.schema.logger import LoggerConfig
 from namexp.schema.metric import VAL_LOSS, Metric
-from namexp.schema.optimisation import OptimizerConfig, SchedulerConfig
+from namexp.schema.optimisation import OWN_OPTIMIZERS, OptimizerConfig, SchedulerConfig
 from namexp.schema.trainer import TrainerConfig
 
 MAX_SEED = 2**32 - 1  # what numpy's generators take
@@ -111,6 +111,12 @@ class ExperimentConfig(ABC):
                     f"{name} (= {shown(value)}) has no meaning for {self.learns}, which have no such thing; "
                     "leave it out."
                 )
+        ability = f"optimizer.name={self.optimizer.name}"
+        if self.optimizer.name in OWN_OPTIMIZERS and ability not in self.abilities:
+            raise UserError(
+                f"optimizer.name (= {shown(self.optimizer.name)}) is not for {self.learns}: it is made for "
+                "the small matrices of amps; leave out optimizer=soap, or name an optimiser of torch."
+            )
 
     def _check_plateau(self) -> None:
         """See that a plateau can be looked for in what the scheduler watches, if it does, and which way."""

@@ -73,14 +73,23 @@ class StopEarly(pl.Callback):
     Every row counts by itself: training goes on as long as one of them needs it.
     """
 
-    def __init__(self, headline: Metric, *, goal: Goal | None = None, patience: int | None = None) -> None:
+    def __init__(
+        self,
+        headline: Metric,
+        *,
+        goal: Goal | None = None,
+        patience: int | None = None,
+        goes_back: bool = False,
+    ) -> None:
         """Stop when all rows are good enough, or none improves.
 
         Args:
             headline: what the rows are measured by.
             goal: it is good enough for every row.
             patience: so many validations without a better val_loss of any row.
+            goes_back: whether rows that have diverged go back to where they had not, so that nothing is lost.
         """
+        self._goes_back = goes_back
         self._headline, self._goal, self._patience = headline, goal, patience
         self._best: list[float] = []
         self._waited = 0
@@ -117,7 +126,7 @@ class StopEarly(pl.Callback):
         self._waited = 0 if better else self._waited + 1
 
     def _reason(self) -> str | None:
-        if not any(map(math.isfinite, self._losses)):
+        if not self._goes_back and not any(map(math.isfinite, self._losses)):
             return "it has diverged, none has a finite val_loss; try a lower optimizer.lr"
         if self._goal is not None and self._goal.reached(self._values):
             return str(self._goal)

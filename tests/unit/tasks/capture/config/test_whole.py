@@ -144,6 +144,11 @@ OUT_OF_RANGE = {
     "optimizer.name=Adamm":
         "optimizer.name (= 'Adamm') is not an optimiser that namexp trains with; did you mean "
     "'Adam'?",
+    "optimizer.name=Soap":
+        "optimizer.name (= 'Soap') is not an optimiser that namexp trains with; did you mean 'SOAP'?",
+    "scheduler.name=WarmupCosin":
+        "scheduler.name (= 'WarmupCosin') is not a scheduler that namexp trains with; did you mean "
+    "'WarmupCosine'?",
     "optimizer.lr=0": "optimizer.lr (= 0.0) must be above 0.",
     "optimizer.lr=-1": "optimizer.lr (= -1.0) must be above 0.",
     "optimizer.lr=inf": "optimizer.lr (= inf) must be above 0.",
@@ -252,6 +257,24 @@ def test_a_missing_key_is_refused(experiment_config: Parse, override: str) -> No
 def test_an_interpolation_that_leads_nowhere_is_refused(experiment_config: Parse) -> None:
     message = refusal(experiment_config, SMALL, "data.level_rms_dbfs=${nowhere}")
     assert message == "data.level_rms_dbfs: Interpolation key 'nowhere' not found"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["optimizer=soap", "optimizer.weight_decay=0.1"],
+         "optimizer.weight_decay (= 0.1) has no meaning for SOAP; set it to 0."),
+        (["scheduler=warmup_cosine", "scheduler.interval=epoch"],
+         "scheduler.interval (= epoch) must be step for WarmupCosine: it counts the steps of the training."),
+        (["scheduler=warmup_cosine", "+scheduler.options.total_steps=9"],
+         "scheduler.options.total_steps (= 9) follows from trainer.max_epochs and trainer.max_steps; leave "
+         "it out."),
+    ],
+)  # fmt: skip
+def test_what_our_own_optimisation_does_not_take_is_refused(
+    experiment_config: Parse, overrides: list[str], message: str
+) -> None:
+    assert refusal(experiment_config, SMALL, *overrides) == message
 
 
 # --- plain values ---------------------------------------------------------------------------------
