@@ -94,14 +94,16 @@ def _run_hydra(hydra_main: Callable[[], Any], execution: Execution) -> int:
         raise KeyboardInterrupt from error
     except Exception as error:
         root = SweepRecord.started
-        if root is None or not unfinished(root):  # no job's failure, then
+        interrupted = root is not None and SweepLayout(root).interrupted.exists()
+        if root is None or not (interrupted or unfinished(root)):  # no job's failure, then
             raise _explained(error) from None
-        wait_for_others()
+        if not interrupted:
+            wait_for_others()
         _end_sweep(root)  # the jobs have said why, each in its own directory
+        if interrupted:
+            raise KeyboardInterrupt from None
         if isinstance(error, UserError) and not _is_told(error, root):
             raise
-        if SweepLayout(root).interrupted.exists():
-            raise KeyboardInterrupt from None
         return FAILED
     if execution.failure is not None:
         raise execution.failure
