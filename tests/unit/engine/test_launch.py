@@ -66,6 +66,15 @@ def test_what_no_job_has_said_is_raised(sweep: SweepLayout) -> None:
         _launch(UserError("sweep=search needs Optuna: pip install 'namexp[search]'."))
 
 
+def test_a_worker_that_was_killed_is_one_line_below_the_table(
+    sweep: SweepLayout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loky = pytest.importorskip("joblib.externals.loky.process_executor", reason="joblib is not installed")
+    with pytest.raises(UserError, match=r"was ended from outside; is there enough memory .* n_jobs\?"):
+        _launch(loky.TerminatedWorkerError("A worker process\n..."))
+    assert "1 done, 1 failed" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("all_done", [True, False])
 @pytest.mark.parametrize("error", [InterruptedSweepError(), KeyboardInterrupt(), SystemExit(1)], ids=repr)
 def test_an_interruption_is_one_whatever_the_jobs_have_become(
