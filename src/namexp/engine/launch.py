@@ -92,20 +92,32 @@ def _run_hydra(hydra_main: Callable[[], Any], execution: Execution) -> int:
             raise
         _end_sweep(SweepRecord.started)
         raise KeyboardInterrupt from error
-    except Exception as error:
-        root = SweepRecord.started
-        if root is None or not unfinished(root):  # no job's failure, then
-            raise _explained(error) from None
-        wait_for_others()
+    except Exception as raised:
+        failure, root = _of_joblib(raised), SweepRecord.started
+        interrupted = root is not None and SweepLayout(root).interrupted.exists()
+        if root is None or not (interrupted or unfinished(root)):  # no job's failure, then
+            raise _explained(failure) from None
+        if not interrupted:
+            wait_for_others()
         _end_sweep(root)  # the jobs have said why, each in its own directory
-        if isinstance(error, UserError) and not _is_told(error, root):
-            raise
-        if SweepLayout(root).interrupted.exists():
+        if interrupted:
             raise KeyboardInterrupt from None
+        if isinstance(failure, UserError) and not _is_told(failure, root):
+            raise failure from None
         return FAILED
     if execution.failure is not None:
         raise execution.failure
     return OK if SweepRecord.started is None else _end_sweep(SweepRecord.started)
+
+
+def _of_joblib(error: Exception) -> Exception:
+    """What it says of a worker that was killed, in one line; joblib itself may not be installed."""
+    if type(error).__name__ != "TerminatedWorkerError":
+        return error
+    return UserError(
+        "a process that worked on jobs was ended from outside; is there enough memory for so many of them "
+        "(hydra.launcher.n_jobs)?"
+    )
 
 
 def _explained(error: Exception) -> Exception:
