@@ -297,10 +297,10 @@ def test_points_may_be_moved_and_their_content_counts(command: Run, tmp_path: Pa
             ["model=line", "scheduler.name=ReduceLROnPlateau", "scheduler.monitor=ESR"],
             "one of val_loss, LL, RMSE",
         ),
-        (["model=line", "data.file=nowhere.npy"], "data.file (= "),
+        (["model=line", "data.file=nowhere.npy"], "nowhere.npy: no such file or directory (data.file)"),
         (
-            ["model=line", "init_from=nowhere"],
-            "init_from (= nowhere): the task line cannot start from weights; leave it out.",
+            ["model=line", "init_from=."],
+            "the task line cannot start from weights; leave it out.",
         ),
     ],
 )  # fmt: skip
