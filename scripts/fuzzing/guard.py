@@ -25,7 +25,7 @@ class Finding(NamedTuple):
     told: str
 
 
-class Accepted(Exception):  # noqa: N818
+class AcceptedError(Exception):
     """Damage that nobody noticed, or a page that lacks what is sound."""
 
 
@@ -63,7 +63,7 @@ def examined(work: Callable[[], bool]) -> tuple[str, Finding | None]:
         message = str(error)
         if "\n" in message or len(message) > LONGEST:
             found = Finding("lines", f"{len(message)} characters: {message[:300]!r}")
-    except Accepted as error:
+    except AcceptedError as error:
         found = Finding("accepted", str(error))
     except _TooSlow:
         found = Finding("slow", f"more than {PATIENCE_SECONDS:g} s\n{traceback.format_exc(limit=-6)}")

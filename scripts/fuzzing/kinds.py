@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import torch
 import yaml
 
-from fuzzing.guard import Accepted
+from fuzzing.guard import AcceptedError
 from fuzzing.mutations import as_json, of_bytes, of_values
 from namexp.audio.wav import read_wav
 from namexp.comparison.columns import read_columns
@@ -236,7 +236,7 @@ def _unshared(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_equal(found: Mapping[str, Any], sound: Mapping[str, Any]) -> None:
     if found.keys() != sound.keys() or not all(torch.equal(found[name], sound[name]) for name in sound):
-        raise Accepted("other weights than were written were taken")
+        raise AcceptedError("other weights than were written were taken")
 
 
 class Training(Kind):
@@ -285,7 +285,7 @@ class Page(Kind):
         told = read_json(page.parent / "report.json")["runs"]
         fine = next((run for run in told if run["label"] == FINE), None)
         if len(told) != 2 or fine is None or fine["state"] != "done" or not fine["submodels"]:
-            raise Accepted("the page lacks the run that is sound")
+            raise AcceptedError("the page lacks the run that is sound")
         page.read_text(encoding="utf-8")
         return True
 

@@ -173,18 +173,10 @@ def test_a_sweep_is_drawn_over_what_its_runs_declare_and_says_what_holds(
 
 
 @pytest.mark.parametrize("width", [320, 768])
-def test_no_page_of_flows_is_wider_than_its_screen(
-    open_page: Callable[..., Any], flows: Path, width: int
-) -> None:
-    page = open_page(flows, width, 844)
-    page.wait_for_selector(".charts figure")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-
-
-@pytest.mark.parametrize("width", [320, 768])
+@pytest.mark.parametrize("report", ["flows", "beside_the_report"])
 def test_no_page_is_wider_than_its_screen(
-    open_page: Callable[..., Any], beside_the_report: Path, width: int
+    open_page: Callable[..., Any], request: pytest.FixtureRequest, report: str, width: int
 ) -> None:
-    page = open_page(beside_the_report, width, 844)
+    page = open_page(request.getfixturevalue(report), width, 844)
     page.wait_for_selector(".charts figure")
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -40,7 +40,7 @@ def test_damage_is_refused_in_one_line_or_taken(sound: Path, kind: str) -> None:
 
 
 def test_the_guard_sees_what_it_is_there_for(sound: Path) -> None:
-    from fuzzing.guard import Accepted, examined
+    from fuzzing.guard import AcceptedError, examined
 
     def fails(error: BaseException) -> Any:
         def work() -> bool:
@@ -53,7 +53,7 @@ def test_the_guard_sees_what_it_is_there_for(sound: Path) -> None:
     for error, what in (
         (KeyError("x"), "traceback"),
         (OSError("a\nb"), "lines"),
-        (Accepted("x"), "accepted"),
+        (AcceptedError("x"), "accepted"),
     ):
         _, found = examined(fails(error))
         assert found is not None

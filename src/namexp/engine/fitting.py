@@ -159,7 +159,8 @@ def _leave_sigterm_alone(trainer: pl.Trainer) -> None:
     """Whoever listens to it goes on to do so.
 
     Lightning would stop only between two batches, with an exchange in the midst of what the others do; and a
-    scheduler may send it ahead of the signal by which a job is told to requeue itself.
+    scheduler may send it ahead of the signal by which a job is told to requeue itself. There is no setting:
+    a callback could take its handler away only after checkpoints have been read, so it is not let in at all.
     """
     connector = trainer._signal_connector
     register = connector.register_signal_handlers
@@ -170,7 +171,7 @@ def _leave_sigterm_alone(trainer: pl.Trainer) -> None:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, listener)
 
-    connector.register_signal_handlers = registered  # type: ignore[method-assign]
+    connector.register_signal_handlers = registered  # type: ignore[method-assign]  # no other way, see above
 
 
 def _build_trainer(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from namexp.atomic import write_atomically
+from namexp.atomic import scratch, write_atomically
 from namexp.errors import UserError, one_line
 from namexp.reading.archive import LIMIT
 from namexp.reading.json_text import parsed
@@ -36,6 +36,40 @@ def write_stored(path: Path, kind: str, about: Mapping[str, Any], tensors: Mappi
     header = {KEY: json.dumps({"format": FORMAT, "kind": kind, **about}, allow_nan=False), "format": "pt"}
     plain = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     write_atomically(path, lambda temporary: save_file(plain, temporary, metadata=header))
+
+
+def save_verified(
+    path: Path,
+    network: nn.Module,
+    source: object,
+    write: Callable[[Path], None],
+    difference: Callable[[Path], float],
+    *,
+    tolerance: float,
+) -> None:
+    """Give a written model its name when it has been read back and is what ``network`` is.
+
+    Args:
+        path: of the file; what lies there stays where the new one is no good.
+        network: that is written.
+        source: where it comes from, for the message.
+        write: writes it to a path.
+        difference: between what the file at a path and ``network`` say to a probe.
+        tolerance: of that.
+
+    Raises:
+        UserError: weights that are not finite, or the file says something else.
+    """
+    refuse_diverged(network, source)
+    with scratch(path) as folder:
+        file = folder / path.name
+        write(file)
+        error = difference(file)
+        if not error <= tolerance:
+            raise UserError(
+                f"{path}: what was written is something else than the network (by {error:g}); it is not kept."
+            )
+        file.replace(path)
 
 
 def read_stored(path: Path, kinds: Collection[str]) -> tuple[str, Fields, dict[str, Tensor]]:

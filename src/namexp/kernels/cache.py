@@ -75,7 +75,7 @@ def find(library: Path) -> Path | None:
     for path in sorted(library.parent.glob(f"{library.stem}*{library.suffix}")):
         if _is_whole(path, library):
             return path
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # ours to remove or not, it is not loaded
             path.unlink()
     return None
 

@@ -60,7 +60,7 @@ def end_children() -> None:
 def _end(process: subprocess.Popen[str]) -> None:
     if process.returncode is not None:
         return
-    with contextlib.suppress(ProcessLookupError, PermissionError):
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # it is over: what was asked for
         if os.name == "nt":
             process.kill()
         else:

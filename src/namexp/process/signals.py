@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 BOTH = (signal.SIGINT, signal.SIGTERM)
 
@@ -61,9 +62,13 @@ def listening() -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in before.items():
-            if handler is not None:
-                signal.signal(number, handler)
+        _restore(before)
+
+
+def _restore(handlers: Mapping[signal.Signals, Any]) -> None:
+    for number, handler in handlers.items():
+        if handler is not None:  # one that Python did not set cannot be set by it
+            signal.signal(number, handler)
 
 
 def _as_ctrl_c(signum: int, frame: FrameType | None) -> None:
@@ -87,8 +92,6 @@ def held_back() -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in before.items():
-            if handler is not None:
-                signal.signal(number, handler)
+        _restore(before)
     if came:
         signal.raise_signal(came[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from json import decoder
+from json import JSONDecoder
 from typing import Any
 
 from namexp.reading.json_text import integer
@@ -12,7 +12,7 @@ _TOKEN = re.compile(
     r"[ \t\n\r]*(?:(?P<mark>[\[\]{},:])|(?P<quote>\")|(?P<word>true|false|null)"
     r"|(?P<whole>-?(?:0|[1-9][0-9]*))(?P<rest>(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?))"
 )
-_scanned: Any = decoder.scanstring  # type: ignore[attr-defined]
+_STRINGS = JSONDecoder()
 _WORDS = {"true": True, "false": False, "null": None}
 
 
@@ -45,7 +45,7 @@ def decoded(text: str, start: int = 0) -> tuple[Any, int]:
         elif expected in ("name", "first name"):
             if found["quote"] is None:
                 raise ValueError(f"expected {expected} at character {at - 1}")
-            names[-1], at = _scanned(text, at, True)
+            names[-1], at = _STRINGS.raw_decode(text, at - 1)
             colon = _TOKEN.match(text, at)
             if colon is None or colon["mark"] != ":":
                 raise ValueError(f"expected a colon at character {at}")
@@ -57,7 +57,7 @@ def decoded(text: str, start: int = 0) -> tuple[Any, int]:
             if mark is not None:
                 value: Any = [] if mark == "[" else {}
             elif found["quote"] is not None:
-                value, at = _scanned(text, at, True)
+                value, at = _STRINGS.raw_decode(text, at - 1)
             elif found["word"] is not None:
                 value = _WORDS[found["word"]]
             else:

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -56,7 +57,7 @@ class Queued(NamedTuple):
     reason: str
 
 
-class Unanswered(Exception):  # noqa: N818 (it is an answer of a kind)
+class UnansweredError(Exception):
     """Squeue says nothing; why."""
 
 
@@ -64,7 +65,7 @@ def queue_of(jobs: Sequence[str]) -> list[Queued]:
     """What squeue says of jobs and of their arrays' elements; those that are over may be missing.
 
     Raises:
-        Unanswered: it cannot be asked, or Slurm does not answer it.
+        UnansweredError: it cannot be asked, or Slurm does not answer it.
     """
     command = [
         "squeue",
@@ -79,9 +80,9 @@ def queue_of(jobs: Sequence[str]) -> list[Queued]:
             command, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unanswered(one_line(error)) from None
+        raise UnansweredError(one_line(error)) from None
     if answer.returncode and "Invalid job id" not in answer.stderr:  # it is over, and forgotten
-        raise Unanswered(" ".join(answer.stderr.split()) or f"status {answer.returncode}")
+        raise UnansweredError(" ".join(answer.stderr.split()) or f"status {answer.returncode}")
     lines = (line.split("|", 2) for line in answer.stdout.splitlines() if line.count("|") >= 2)
     return [Queued(job.strip(), state.strip().upper(), reason.strip()) for job, state, reason in lines]
 
@@ -154,12 +155,12 @@ def _named(jobs: Sequence[str]) -> str:
     return f"{'job' if len(jobs) == 1 else 'jobs'} {', '.join(jobs[:NAMED])}{more}"
 
 
-class _Watched:
+class _Watched(ABC):
     """What ``watcher`` makes."""
 
+    @abstractmethod
     def all_over(self) -> bool:
         """Whether no job that was seen in the queue may still end otherwise."""
-        raise NotImplementedError
 
 
 def watcher() -> Any:
@@ -183,7 +184,7 @@ def watcher() -> Any:
                 return
             try:
                 queue = queue_of(mains)
-            except Unanswered as error:
+            except UnansweredError as error:
                 self._teller.unanswered(str(error))
                 return
             told = {job.job: job for job in queue}

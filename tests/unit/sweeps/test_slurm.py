@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from namexp.sweeps import slurm
-from namexp.sweeps.slurm import Queued, Teller, Unanswered, in_words, queue_of, why_never
+from namexp.sweeps.slurm import Queued, Teller, UnansweredError, in_words, queue_of, why_never
 
 Answer = Callable[..., Path]
 
@@ -53,13 +53,13 @@ def test_a_job_that_slurm_has_forgotten_is_no_complaint(answer: Answer) -> None:
 
 def test_a_slurm_that_does_not_answer_is_one(answer: Answer) -> None:
     answer("", 1, "slurm_load_jobs error: Unable to contact slurm controller")
-    with pytest.raises(Unanswered, match="Unable to contact slurm controller"):
+    with pytest.raises(UnansweredError, match="Unable to contact slurm controller"):
         queue_of(["12"])
 
 
 def test_a_machine_without_squeue_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Unanswered, match="squeue"):
+    with pytest.raises(UnansweredError, match="squeue"):
         queue_of(["12"])
 
 

@@ -22,7 +22,7 @@ from namexp.tasks.density.networks import build_network
 from namexp.tasks.density.scoring import score
 from namexp.tasks.density.showing.declared import page
 from namexp.tasks.density.showing.sheets import declared_sheets, write_sheet
-from namexp.tasks.density.weights.exporting import save_verified
+from namexp.tasks.density.weights.exporting import save_density
 from namexp.tasks.density.weights.loading import start_from
 from namexp.tasks.density.weights.single import Density as Stored
 
@@ -104,7 +104,7 @@ class Density(Task[DensityConfig, Pictures]):
     def export(self, training: Learning, summary: Mapping[str, Any]) -> None:
         """``model.safetensors``, read back and compared."""
         layout = DensityLayout(training.layout.root)
-        save_verified(layout.model, Stored(_network(training), layout.root, about_training(summary)))
+        save_density(layout.model, Stored(_network(training), layout.root, about_training(summary)))
 
     def show(self, training: Learning, scores: Scores, summary: Mapping[str, Any]) -> Shown:
         """The sheets."""

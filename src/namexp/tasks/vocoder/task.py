@@ -29,7 +29,7 @@ from namexp.tasks.vocoder.showing.outcome import declared_clips, show
 from namexp.tasks.vocoder.showing.preview import play, previews, reference_clips
 from namexp.tasks.vocoder.speaking import data_module, load, opening
 from namexp.tasks.vocoder.synthesizing import synthesize_test_set
-from namexp.tasks.vocoder.weights.exporting import save_verified
+from namexp.tasks.vocoder.weights.exporting import save_voice
 from namexp.tasks.vocoder.weights.initial import start_from
 from namexp.tasks.vocoder.weights.voice import Voice
 from namexp.tracking.tracker import Clip
@@ -130,7 +130,7 @@ class Vocoder(Task[VocoderConfig, Speech]):
     def export(self, training: Speaking, summary: Mapping[str, Any]) -> None:
         """``model.safetensors``, read back and compared; then the test set through it."""
         layout, data = VocoderLayout(training.layout.root), training.config.data
-        save_verified(layout.model, _voice(training, summary))
+        save_voice(layout.model, _voice(training, summary))
         if data.test_dir is not None:
             synthesize_test_set(layout.model, Path(data.test_dir), layout.test)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,8 +37,8 @@ def _pair(size: int) -> tuple[np.ndarray, np.ndarray]:
     return x, x + 0.5 * np.concatenate([[0], x[:-1]]).astype(np.float32)
 
 
-def _esr(folder: Path, target: str = "y.wav", **settings: object) -> float:
-    (entry,) = evaluate_files(folder / "m.nam", folder / "x.wav", folder / target, **settings)  # type: ignore[arg-type]
+def _esr(folder: Path, target: str = "y.wav", **settings: Any) -> float:
+    (entry,) = evaluate_files(folder / "m.nam", folder / "x.wav", folder / target, **settings)
     return float(entry["ESR"])
 
 
@@ -49,12 +50,17 @@ def _refused(
     assert "\n" not in str(caught.value)
 
 
+def _told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What is logged of recordings; whoever is first on a machine hears of compiled kernels too."""
+    return [record.message for record in caplog.records if not record.name.startswith("namexp.kernels.")]
+
+
 @pytest.mark.parametrize("size", [N - 1000, N - 1, N + 1, N + 1000])
 def test_up_to_a_second_is_cut_with_a_word(folder: Path, caplog: pytest.LogCaptureFixture, size: int) -> None:
     write_wav(folder / "y.wav", _pair(size)[1], RATE)
     with caplog.at_level(logging.INFO):
         assert _esr(folder) < 1e-12
-    assert caplog.messages == [
+    assert _told(caplog) == [
         f"lengths differ by {abs(size - N) / RATE:.3f} s; both are cut to the shorter one"
     ]
 
@@ -107,10 +113,10 @@ def test_a_lossy_target_is_refused_and_a_lossy_input_told_about(
         samples, _ = soundfile.read(folder / f"{name}.wav")
         soundfile.write(folder / f"{name}a.wav", samples, RATE, subtype="ALAW")
     _refused(folder, "ya.wav: is lossy (ALAW)", target="ya.wav")
-    assert caplog.messages == []
+    assert _told(caplog) == []
     evaluate_files(folder / "m.nam", folder / "xa.wav", folder / "y.wav")
     render_file(folder / "m.nam", folder / "xa.wav", folder / "out.wav")
-    assert [": is lossy (ALAW)" in message for message in caplog.messages] == [True, True]
+    assert [": is lossy (ALAW)" in message for message in _told(caplog)] == [True, True]
 
 
 @pytest.mark.parametrize(

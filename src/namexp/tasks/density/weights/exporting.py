@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from namexp.engine.stored import refuse_diverged
+from namexp.engine.stored import save_verified
 from namexp.errors import UserError
 from namexp.reading.damage import content_of
 from namexp.runs.files import read_json
@@ -21,22 +21,24 @@ PROBES = 2
 TOLERANCE = 1e-6
 
 
-def save_verified(path: Path, density: Density) -> None:
-    """Write ``model.safetensors``, read it back, and compare what images cost.
+def save_density(path: Path, density: Density) -> None:
+    """Write ``model.safetensors``, verified by what images cost.
 
     Raises:
         UserError: weights that are not finite, or images cost something else.
     """
     network = density.network
-    refuse_diverged(network, density.source)
-    write_density(path, density)
     size = network.spec.image_size
     probe = torch.rand(PROBES, 3, size, size, generator=torch.Generator().manual_seed(0)) - 0.5
-    costs = [bits_of(one, [probe]) for one in (network, read_density(path).network)]
-    error = float((costs[0] - costs[1]).abs().max())
-    if not error <= TOLERANCE:
-        path.unlink()
-        raise UserError(f"{path}: is another density than the network (by {error:g}); it was removed.")
+
+    def difference(file: Path) -> float:
+        costs = [bits_of(one, [probe]) for one in (network, read_density(file).network)]
+        return float((costs[0] - costs[1]).abs().max())
+
+    save_verified(
+        path, network, density.source, lambda file: write_density(file, density), difference,
+        tolerance=TOLERANCE,
+    )  # fmt: skip
 
 
 def export(source: Path, output: Path | None) -> Path:
@@ -55,5 +57,5 @@ def export(source: Path, output: Path | None) -> Path:
             density = replace(density, about={**density.about, **about_training(read_json(run.summary))})
     path = output or run.model
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_verified(path, density)
+    save_density(path, density)
     return path

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from namexp.engine.checkpoint import load_checkpoint
+from namexp.engine.checkpoint import load_checkpoint, load_network_state
 from namexp.engine.stored import digest_of
 from namexp.errors import UserError
 from namexp.models.glow import Glow
@@ -15,9 +15,7 @@ from namexp.reading.damage import content_of
 from namexp.schema.group import parse_group
 from namexp.tasks.density.config.model import GlowModel
 from namexp.tasks.density.layout import DensityLayout
-from namexp.tasks.density.weights.single import Density, load_weights, read_density
-
-NETWORK = "network."
+from namexp.tasks.density.weights.single import Density, read_density
 
 
 def load_density(path: Path) -> Density:
@@ -56,12 +54,7 @@ def density_of_checkpoint(path: Path) -> Density:
     with content_of(path):
         with torch.device("meta"):
             network = Glow(parse_group("model", values, GlowModel).spec)
-        state = {
-            name.removeprefix(NETWORK): value
-            for name, value in content["state_dict"].items()
-            if name.startswith(NETWORK)
-        }
-        network = load_weights(network, state, path)
+        load_network_state(network, content, assign=True)
     told = {key: about[key] for key in ("training_id", "seed") if key in about}
     return Density(network.float().eval(), path, told)
 

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
+from namexp.engine.checkpoint import load_weights
 from namexp.engine.stored import read_stored, write_stored
-from namexp.errors import UserError
 from namexp.models.glow import Glow
 from namexp.reading.damage import content_of
 from namexp.tasks.density.config.model import parse_glow
@@ -52,25 +51,5 @@ def read_density(path: Path) -> Density:
         spec = parse_glow(fields.raw("model"), fields.where("model"))
         with torch.device("meta"):
             network = Glow(spec)
-        network = load_weights(network, tensors, path)
+        load_weights(network, tensors, assign=True)
         return Density(network.float().eval(), path, fields.section("about").mapping)
-
-
-def load_weights(network: Glow, state: Mapping[str, Tensor], source: Path) -> Glow:
-    """Put the weights of ``source`` into the network, which lies on ``meta``: memory is taken if they fit.
-
-    Raises:
-        UserError: names or shapes that are not the network's.
-    """
-    own = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in state.items()}
-    wrong = sorted(name for name in {*own, *found} if own.get(name) != found.get(name))
-    if wrong:
-        name = wrong[0]
-        raise UserError(
-            f"{source}: {len(wrong)} weights are not those of the model that it describes, such as {name}: "
-            f"{found.get(name, 'missing')} for {own.get(name, 'none')}."
-        )
-    network = network.to_empty(device="cpu")
-    network.load_state_dict(dict(state))
-    return network

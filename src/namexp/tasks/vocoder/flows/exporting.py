@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from namexp.engine.checkpoint import load_checkpoint
-from namexp.engine.stored import refuse_diverged
+from namexp.engine.stored import save_verified
 from namexp.errors import UserError
 from namexp.schema.initial import Averaging
 from namexp.schema.resuming import stored_config
@@ -24,24 +24,26 @@ TOLERANCE = 1e-5
 FORMATS = ("safetensors", "official")
 
 
-def save_verified(path: Path, voice: FlowVoice) -> None:
-    """Write the file, read it back, and compare what it plays.
+def save_flow(path: Path, voice: FlowVoice) -> None:
+    """Write ``model.safetensors``, verified by what it plays.
 
     Raises:
         UserError: weights that are not finite, or it plays something else.
     """
     network = voice.network
-    refuse_diverged(network, voice.source)
-    write_flow(path, voice)
     mel = torch.randn(network.spec.n_mels, PROBE_FRAMES, generator=torch.Generator().manual_seed(0)) - 5.0
     samples = playable_samples(network, PROBE_FRAMES)
-    played = [
-        synthesised(one, mel, samples, temperature=0.6, seed=0) for one in (network, read_flow(path).network)
-    ]
-    error = float((played[0] - played[1]).abs().max())
-    if not error <= TOLERANCE:
-        path.unlink()
-        raise UserError(f"{path}: plays something else than the network (by {error:g}); it was removed.")
+
+    def difference(file: Path) -> float:
+        played = [
+            synthesised(one, mel, samples, temperature=0.6, seed=0)
+            for one in (network, read_flow(file).network)
+        ]
+        return float((played[0] - played[1]).abs().max())
+
+    save_verified(
+        path, network, voice.source, lambda file: write_flow(file, voice), difference, tolerance=TOLERANCE
+    )
 
 
 def export(
@@ -75,7 +77,7 @@ def export(
         return _official(voice, run, output)
     path = output or run.model
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_verified(path, voice)
+    save_flow(path, voice)
     return [path]
 
 

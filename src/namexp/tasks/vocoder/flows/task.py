@@ -24,7 +24,7 @@ from namexp.tasks.vocoder.config.flow import FlowConfig
 from namexp.tasks.vocoder.data.module import SpeechDataModule
 from namexp.tasks.vocoder.data.speech import Speech
 from namexp.tasks.vocoder.flows.charts import latent_charts
-from namexp.tasks.vocoder.flows.exporting import save_verified
+from namexp.tasks.vocoder.flows.exporting import save_flow
 from namexp.tasks.vocoder.flows.likelihood import Likelihood, clip_likelihood
 from namexp.tasks.vocoder.flows.loading import start_from
 from namexp.tasks.vocoder.flows.module import FlowModule, Steps
@@ -177,7 +177,7 @@ class Flow(Task[FlowConfig, Speech]):
         layout, model = VocoderLayout(training.layout.root), training.config.model
         about = about_training(summary)
         voice = FlowVoice(_network(training), model.mels, model.kind, layout.root, about)
-        save_verified(layout.model, voice)
+        save_flow(layout.model, voice)
         if training.config.data.test_dir is not None:
             synthesize_test_set(layout.model, Path(training.config.data.test_dir), layout.test)
 

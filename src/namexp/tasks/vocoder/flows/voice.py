@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from namexp.architectures.waveflow import FlowSpec
+from namexp.engine.checkpoint import load_weights as load_stored_weights
 from namexp.engine.stored import read_stored, write_stored
 from namexp.errors import UserError
 from namexp.models.waveflow import WaveFlow, load_weights
@@ -128,10 +129,5 @@ def _flow(path: Path, kind: str, fields: Fields, tensors: Mapping[str, Tensor]) 
     spec = parse_flow(fields.raw("flow"), KINDS[kind], mels, fields.where("flow"))
     with torch.device("meta"):
         network = WaveFlow(spec, played=True)
-    expected = {name: value.shape for name, value in network.state_dict().items()}
-    found = {name: value.shape for name, value in tensors.items()}
-    if expected != found:
-        names = sorted(n for n in expected.keys() | found.keys() if expected.get(n) != found.get(n))
-        raise UserError(f"{path}: its tensors do not fit what its header says: {', '.join(names[:3])}.")
-    network.load_state_dict(tensors, assign=True)
+    load_stored_weights(network, tensors, assign=True)
     return FlowVoice(network.float().eval(), mels, kind, path, fields.section("about").mapping)
