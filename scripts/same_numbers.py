@@ -44,6 +44,7 @@ SWEEP = ["-m", *KINDS["packed"], "export.container_max_values=uniform,[0.3,1.0]"
 OTHERWISE = (
     "seconds",
     "seconds_training",
+    "cpu_seconds_training",
     "realtime_factor",
     "versions",
     "git",

@@ -109,7 +109,7 @@ MISTAKES = {
     "added key": (
         ["+model.foo=1"],
         "model.foo (= 1) is not a known setting; known are: channels, head_scale, kind, layer_arrays, "
-        "submodels",
+        "submodels, weight_init",
     ),
     "added key near another": (
         ["+model.chanels=[3]"],

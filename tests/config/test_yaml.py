@@ -169,13 +169,13 @@ def test_wandb_is_offline_unless_told_otherwise(
 # --- recipes --------------------------------------------------------------------------------------
 
 RECIPES = {
-    "packed_wavenet": ("a2", "a2", "a2"),
+    "packed_wavenet": ("a2", "soap", "warmup_cosine"),
     "packed_wavenet_small": ("mse", "adam", "exponential"),
     "slimmable": ("mse", "adam", "exponential"),
-    "wavenet": ("a1", "adam", "exponential"),
-    "wavenet_lite": ("a1", "adam", "exponential"),
-    "wavenet_feather": ("a1", "adam", "exponential"),
-    "wavenet_nano": ("a1", "adam", "exponential"),
+    "wavenet": ("a1", "soap", "warmup_cosine"),
+    "wavenet_lite": ("a1", "soap", "warmup_cosine"),
+    "wavenet_feather": ("a1", "soap", "warmup_cosine"),
+    "wavenet_nano": ("a1", "soap", "warmup_cosine"),
     **dict.fromkeys(
         ("hifigan_v1", "hifigan_v2", "hifigan_v3", "hifigan_tiny", "hifigan_v1_24k", "hifigan_v1_44k"),
         ("hifigan", "hifigan", "hifigan"),
@@ -225,8 +225,8 @@ def test_a_model_brings_its_recipe(model: str) -> None:
     }
 
 
-OTHER = {"loss": {"a1": "a2", "a2": "mse", "mse": "a1"}, "optimizer": {"adam": "a2", "a2": "adam"}}
-OTHER["scheduler"] = {"a2": "none", "exponential": "a2"}
+OTHER = {"loss": {"a1": "a2", "a2": "mse", "mse": "a1"}, "optimizer": {"adam": "a2", "soap": "adam"}}
+OTHER["scheduler"] = {"warmup_cosine": "none", "exponential": "a2"}
 
 
 VOCODERS = [model for model, recipe in RECIPES.items() if recipe[0] == "hifigan"]
@@ -297,8 +297,11 @@ def test_a_value_on_the_command_line_wins_over_the_recipe() -> None:
     assert cfg.loss.pre_emphasis_mrstft_weight == 0.0002  # the rest is still A1's
 
 
-def test_the_recipes_are_the_peers() -> None:
-    a2, a1 = parse_experiment(composed()), parse_experiment(composed("model=wavenet"))
+def test_the_peers_recipes_are_experiments() -> None:
+    a2, a1, sliced = (
+        parse_experiment(composed(f"experiment={name}")) for name in ("peer_a2", "peer_a1", "peer_slimmable")
+    )
+    assert [c.model.kind for c in (a2, a1, sliced)] == ["packed_wavenet", "wavenet", "slimmable"]
     assert (a2.loss.mse_weight, a2.loss.mrstft_weight, a2.loss.val_loss) == (1.0, 0.0005, "esr")
     assert (a2.optimizer.name, a2.optimizer.lr, a2.optimizer.weight_decay) == ("Adam", 0.004, 3.17e-7)
     assert (a2.scheduler.name, a2.scheduler.options) == ("ExponentialLR", {"gamma": 0.994})
@@ -306,7 +309,10 @@ def test_the_recipes_are_the_peers() -> None:
     assert (a1.loss.pre_emphasis_mrstft_weight, a1.loss.pre_emphasis_mrstft_coefficient) == (0.0002, 0.85)
     assert (a1.optimizer.lr, a1.optimizer.weight_decay) == (0.004, 0.0)
     assert a1.scheduler.options == {"gamma": 0.993}
-    assert (a2.data.ny, a2.data.batch_size) == (8192, 16)
+    assert {(c.data.ny, c.data.batch_size, c.model.weight_init) for c in (a2, a1, sliced)} == {
+        (8192, 16, "torch")
+    }
+    assert (sliced.loss.mse_weight, sliced.loss.mrstft_weight, sliced.optimizer.lr) == (1.0, 0.0, 0.004)
 
 
 # --- torch's names --------------------------------------------------------------------------------
@@ -337,9 +343,11 @@ def test_soap_is_for_every_amp(model: str) -> None:
     (group,) = optimizer.param_groups
     del group["params"]
     schedule = build_scheduler(optimizer, config.scheduler, total_steps=100)
-    assert (schedule.total_steps, schedule.warmup_steps, schedule.final) == (100, 60, 0.02)
+    assert (schedule.total_steps, schedule.warmup_steps, schedule.final) == (100, 60, 0.02), (
+        "a fifth of 100 is warm-up"
+    )
     assert group == {
-        "lr": 0.008 / 60, "initial_lr": 0.008, "betas": (0.95, 0.95), "eps": 1e-8,
+        "lr": 0.008 / 20, "initial_lr": 0.008, "betas": (0.95, 0.95), "eps": 1e-8,
         "precondition_frequency": 10, "go_back_above": 10.0, "share": 1.0,
     }  # fmt: skip
 

@@ -80,7 +80,8 @@ def _state(root: RunLayout) -> dict[str, Any]:
     last = load_checkpoint(run.last_checkpoint)
     callbacks = last["callbacks"]
     for state in callbacks.values():
-        state.pop("seconds", None)
+        for clock in ("seconds", "cpu_seconds"):
+            state.pop(clock, None)
     return {
         "weights": last["state_dict"],
         "optimizer": last["optimizer_states"],
@@ -149,15 +150,15 @@ def test_bases_and_a_cosine_to_the_end_go_on_too_and_the_end_stays_where_it_is(
     tmp_path: Path, pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     overrides = [
-        *KINDS["packed"], "optimizer=soap", "scheduler=warmup_cosine", "scheduler.options.warmup_steps=20",
+        *KINDS["packed"], "optimizer=soap", "scheduler=warmup_cosine", "scheduler.options.warmup_steps=5",
         "trainer.max_epochs=3", "trainer.log_every_n_steps=1",
     ]  # fmt: skip
     whole = _run(tmp_path / "whole", pair, *overrides)
     per_epoch = load_checkpoint(whole.last_checkpoint)["global_step"] // 3
     rates = [float(row["train/lr"]) for row in read_metrics(whole.metrics) if row["train/lr"]]
     assert len(rates) == 3 * per_epoch
-    assert rates[:20] == pytest.approx([0.01 * (t + 1) / 20 for t in range(20)])
-    progress = (3 * per_epoch - 1 - 20) / (3 * per_epoch - 20)
+    assert rates[:5] == pytest.approx([0.01 * (t + 1) / 5 for t in range(5)])
+    progress = (3 * per_epoch - 1 - 5) / (3 * per_epoch - 5)
     assert rates[-1] == pytest.approx(0.01 * (0.02 + 0.98 * (1 + math.cos(math.pi * progress)) / 2))
     with monkeypatch.context() as patch:
         _fail_at(patch, int(1.5 * per_epoch))
@@ -167,10 +168,37 @@ def test_bases_and_a_cosine_to_the_end_go_on_too_and_the_end_stays_where_it_is(
     _equal(_state(cut), _state(whole))
     assert _nam_weights(cut) == _nam_weights(whole)
     with pytest.raises(
-        UserError, match=r"trainer\.max_epochs \(= 4\): .* was begun with 3, and .*WarmupCosine"
+        UserError, match=r"trainer\.max_steps \(= 7\): .* was begun with None, and .*WarmupCosine"
     ):
-        _run(tmp_path / "cut", pair, *overrides, "trainer.max_epochs=4", resume="yes")
+        _run(tmp_path / "cut", pair, *overrides, "trainer.max_steps=7", resume="yes")
     assert read_metrics(cut.metrics) == read_metrics(whole.metrics)
+
+
+def test_a_cosine_that_has_ended_begins_anew_and_a_new_training_of_that_config_is_the_same(
+    tmp_path: Path, pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overrides = [
+        *KINDS["packed"], "optimizer=soap", "scheduler=warmup_cosine", "scheduler.options.warmup_steps=5",
+        "trainer.log_every_n_steps=1",
+    ]  # fmt: skip
+    short = _run(tmp_path / "run", pair, *overrides, "trainer.max_epochs=2")
+    steps = load_checkpoint(short.last_checkpoint)["global_step"]
+    first, before = read_metrics(short.metrics), read_json(short.summary)
+    with monkeypatch.context() as patch:
+        _fail_at(patch, int(0.7 * steps))
+        with pytest.raises(RuntimeError, match="the power is gone"):
+            _run(tmp_path / "run", pair, *overrides, "trainer.max_epochs=4", resume="yes")
+    longer = _run(tmp_path / "run", pair, *overrides, "trainer.max_epochs=4", resume="auto")
+    assert read_metrics(longer.metrics)[: len(first)] == first, "the past stays"
+    rates = [float(row["train/lr"]) for row in read_metrics(longer.metrics) if row["train/lr"]]
+    assert rates[steps - 1] < 0.003 < 0.009 < rates[steps + 5] < 0.010001
+    restarts = f"+scheduler.options.restarts=[{steps}]"
+    whole = _run(tmp_path / "whole", pair, *overrides, restarts, "trainer.max_epochs=4")
+    _equal(_state(longer), _state(whole))
+    assert read_json(longer.summary)["training_id"] == read_json(whole.summary)["training_id"]
+    assert read_json(longer.summary)["training_id"] != before["training_id"]
+    again = _run(tmp_path / "run", pair, *overrides, "trainer.max_epochs=4", resume="auto")
+    assert read_metrics(again.metrics) == read_metrics(longer.metrics), "it is done"
 
 
 @pytest.mark.parametrize("devices", [1, 2])

@@ -150,6 +150,9 @@ def _run(
         "sample_rate": run.sample_rate,
         "seconds_training": run.seconds_training,
         "epochs": run.epochs,
+        "steps": run.steps,
+        "cpu_seconds_training": run.cpu_seconds_training,
+        "max_minutes": run.max_minutes,
         "started": run.started,
         "max_values": run.max_values and list(run.max_values),
         "command": command(run),
@@ -222,8 +225,8 @@ def default_order(runs: Sequence[Run], findings: Findings) -> list[int]:
 # --- report.csv -----------------------------------------------------------------------------------
 
 RUN_COLUMNS = (
-    "label", "state", "reason", "seed", "receptive_field", "sample_rate", "seconds_training", "epochs",
-    "started", "training_id", "reused_from",
+    "label", "state", "reason", "seed", "receptive_field", "sample_rate", "seconds_training",
+    "cpu_seconds_training", "epochs", "steps", "max_minutes", "started", "training_id", "reused_from",
 )  # fmt: skip
 FACT_COLUMNS = ("index", "name", "channels", "parameters", "macs")
 OUTCOME_COLUMNS = ("val_loss", "best_epoch", "realtime_factor", "pareto")

@@ -75,6 +75,9 @@ class Run:
         sample_rate: Hz.
         seconds_training: of the training that it did or took over.
         epochs: that were finished.
+        steps: batches learned from.
+        cpu_seconds_training: of the training's first process, on all of its cores.
+        max_minutes: that the training was given; None: its length was said otherwise.
         started: ISO 8601.
         submodels: from small to large; empty before there is a summary.
         max_values: thresholds of the quality knob, the last is 1.0; None where there is no knob.
@@ -107,6 +110,9 @@ class Run:
     sample_rate: int | None = None
     seconds_training: float | None = None
     epochs: int | None = None
+    steps: int | None = None
+    cpu_seconds_training: float | None = None
+    max_minutes: float | None = None
     started: str | None = None
     submodels: tuple[Submodel, ...] = ()
     max_values: tuple[float, ...] | None = None

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from namexp.door import setting
-from namexp.engine.checkpoint import Progress, load_progress
+from namexp.engine.checkpoint import Progress, load_checkpoint, load_progress
 from namexp.engine.training import Material
 from namexp.errors import UserError
 from namexp.reading.damage import content_of
@@ -18,11 +19,13 @@ from namexp.runs.identity import difference, relevant
 from namexp.runs.layout import RunLayout
 from namexp.runs.states import is_done
 from namexp.schema.experiment import ExperimentConfig, named_files
-from namexp.schema.fields import Fields
+from namexp.schema.fields import Fields, as_integer
 from namexp.schema.initial import SETTINGS as INITIAL
 from namexp.schema.resuming import allowed, stored_config
 
 log = logging.getLogger(__name__)
+
+LENGTHS = ("max_epochs", "max_steps")
 
 
 def is_as_asked(run: RunLayout, resolved: Mapping[str, Any], cls: type[ExperimentConfig]) -> bool:
@@ -47,7 +50,7 @@ def is_as_asked(run: RunLayout, resolved: Mapping[str, Any], cls: type[Experimen
             {name: stored.get(name) or None for name in INITIAL},
             {name: resolved.get(name) or None for name in INITIAL},
         )
-        longer = any(_limit(resolved, name) > _limit(stored, name) for name in ("max_epochs", "max_steps"))
+        longer = any(_limit(resolved, name) > _limit(stored, name) for name in LENGTHS)
     if place is not None:
         raise UserError(
             f"{run.root}: holds another training (they differ in {place}); choose another hydra.run.dir."
@@ -114,19 +117,19 @@ def continued_progress(
         )
     if progress is None or progress.finished_epochs == 0:
         return None
-    max_steps = config.trainer.max_steps
-    if progress.cut_short and (max_steps is None or max_steps > progress.updates):
+    _check_length(config, run)
+    max_steps, by_time = config.trainer.max_steps, config.trainer.max_minutes is not None
+    if progress.cut_short and not by_time and (max_steps is None or max_steps > progress.updates):
         raise UserError(
             f"{run.root}: was ended by trainer.max_steps in the middle of epoch "
             f"{progress.finished_epochs + 1} and cannot be continued exactly; start a new run from its "
             f"weights by {setting('init_from', run.last_checkpoint)}."
         )
-    if config.trainer.max_epochs < progress.finished_epochs:
+    if not by_time and config.trainer.max_epochs < progress.finished_epochs:
         raise UserError(
             f"trainer.max_epochs (= {config.trainer.max_epochs}): {run.root} has finished "
             f"{progress.finished_epochs} epochs already; give at least as many."
         )
-    _check_length(config, run)
     if progress.sha256 != material.sha256:
         raise UserError(
             f"{run.root}: was trained on data of another content than {material.source} has now; put "
@@ -140,19 +143,63 @@ def continued_progress(
 
 
 def _check_length(config: ExperimentConfig, run: RunLayout) -> None:
-    """A training whose every rate depends on its length stays as long as it was begun.
+    """A training by time is as long as was found when it began; a schedule that ends cannot end earlier.
 
     Raises:
         UserError: another length is asked for.
     """
-    if not config.scheduler.ends_with_training:
+    by_time = config.trainer.max_minutes is not None
+    if not by_time and not config.scheduler.ends_with_training:
         return
-    before = stored_config(run.config)["trainer"]
-    for name in ("max_epochs", "max_steps"):
-        asked = getattr(config.trainer, name)
-        if before.get(name) != asked:
+    why = "trainer.max_minutes" if by_time else f"scheduler.name (= {config.scheduler.name})"
+    stored = stored_config(run.config)
+    for name in LENGTHS:
+        asked, before = _limit({"trainer": {name: getattr(config.trainer, name)}}, name), _limit(stored, name)
+        if asked < before or (by_time and asked != before):
             raise UserError(
-                f"trainer.{name} (= {asked}): {run.root} was begun with {before.get(name)}, and "
-                f"scheduler.name (= {config.scheduler.name}) ends there; start a new run, from its weights "
+                f"trainer.{name} (= {getattr(config.trainer, name)}): {run.root} was begun with "
+                f"{stored['trainer'].get(name)}, and {why} ends there; start a new run, from its weights "
                 f"by {setting('init_from', run.last_checkpoint)}."
             )
+
+
+def prolonged(
+    config: ExperimentConfig, resolved: Mapping[str, Any], run: RunLayout
+) -> tuple[ExperimentConfig, Mapping[str, Any]]:
+    """The config with which a run goes on that has a schedule to its end, and is asked to be longer.
+
+    Where its end was, the schedule begins anew: the config says so, and a new training of that config has the
+    same weights.
+
+    Args:
+        config: that is asked for.
+        resolved: the same as plain values.
+        run: the directory.
+    """
+    if not run.config.exists() or not run.last_checkpoint.exists() or not config.scheduler.ends_with_training:
+        return config, resolved
+    stored = stored_config(run.config)
+    with content_of(run.config):
+        longer = any(_limit(resolved, name) > _limit(stored, name) for name in LENGTHS)
+        scheduler = Fields(stored, "").section("scheduler")
+        before = (scheduler.raw("options", None) or {}).get("restarts") or []
+    restarts = list(config.scheduler.options.get("restarts") or before)
+    if longer and config.trainer.max_minutes is None:
+        end = _end_of_schedule(run)
+        restarts += [end] if end is not None and end not in restarts else []
+    if not restarts:
+        return config, resolved
+    options = {**config.scheduler.options, "restarts": restarts}
+    plain = {**resolved, "scheduler": {**resolved["scheduler"], "options": options}}
+    return replace(config, scheduler=replace(config.scheduler, options=options)), plain
+
+
+def _end_of_schedule(run: RunLayout) -> int | None:
+    """Where the rates of what is trained so far end; None where the checkpoint has no such schedule."""
+    content = load_checkpoint(run.last_checkpoint, verified=False)
+    with content_of(run.last_checkpoint):
+        states = content.get("schedule")
+        first = states[0] if isinstance(states, list) else states
+        if not isinstance(first, Mapping) or "total_steps" not in first:
+            return None
+        return as_integer(first["total_steps"], "total_steps", minimum=1)

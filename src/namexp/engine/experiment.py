@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from namexp.comparison.page import write_run_page
 from namexp.engine.callbacks.interruption import finishing
 from namexp.engine.checkpoint import Progress, load_checkpoint, load_network_state, load_progress
-from namexp.engine.continuing import check_more_to_do, continued_progress, is_as_asked
+from namexp.engine.continuing import check_more_to_do, continued_progress, is_as_asked, prolonged
 from namexp.engine.fitting import fit
 from namexp.engine.optimisation import check_optimisation
 from namexp.engine.settings import check_hardware, torch_settings
@@ -78,6 +78,8 @@ def run(
     check_optimisation(config.optimizer, config.scheduler)
     check_tracking(config.logger)
     layout = RunLayout(run_dir)
+    if resume is not None:
+        config, resolved = prolonged(config, resolved, layout)
     if resume == AUTO and is_as_asked(layout, resolved, type(config)):
         log.info("%s: is done already", layout.root)
         return RunResult(layout, read_json(layout.summary))
@@ -221,7 +223,13 @@ def _fitted_already(training: Training[Any, Any], reused_from: str | None) -> Fi
     load_network_state(training.network, load_checkpoint(training.layout.last_checkpoint))
     progress = load_progress(training.layout)
     assert progress is not None, "a checkpoint has just been read"
-    return Fitted(progress.finished_epochs, progress.seconds, reused_from=reused_from)
+    return Fitted(
+        progress.finished_epochs,
+        progress.seconds,
+        progress.cpu_seconds,
+        progress.updates,
+        reused_from=reused_from,
+    )
 
 
 # --- after the training ---------------------------------------------------------------------------

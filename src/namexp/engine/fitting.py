@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import signal
 import threading
 import warnings
@@ -21,6 +22,7 @@ from namexp.engine.callbacks.going_back import GoBack
 from namexp.engine.callbacks.interruption import StopWhenAsked
 from namexp.engine.callbacks.progress import TrainingProgress
 from namexp.engine.callbacks.stopping import Goal, StopAfterSteps, StopEarly
+from namexp.engine.callbacks.time_budget import TimeBudget
 from namexp.engine.module import TaskModule
 from namexp.engine.processes import backend_of, ddp_arguments
 from namexp.engine.settings import torch_settings
@@ -70,6 +72,12 @@ def _check_schedule(config: ExperimentConfig, batches_per_epoch: int) -> None:
     total = config.scheduler.options.get("total_steps")
     if config.scheduler.name != "OneCycleLR" or total is None:
         return
+    minutes = config.trainer.max_minutes
+    if minutes is not None:
+        raise UserError(
+            f"trainer.max_minutes (= {minutes:g}): how many steps that is shows only on the way, and "
+            "OneCycleLR must know before; use scheduler=warmup_cosine."
+        )
     per_epoch = batches_per_epoch if config.scheduler.interval == "step" else 1
     needed = config.trainer.max_epochs * per_epoch
     if total < needed:
@@ -120,7 +128,13 @@ def _take_part(task: Task[Any, Any], training: Training[Any, Any], team: Team) -
         if training.checkpoint is None or checkpoints.begun or isinstance(error, UserError):
             raise
         raise damaged(training.checkpoint, error) from error
-    return Fitted(checkpoints.finished_epochs, checkpoints.seconds, interrupted=interrupted)
+    return Fitted(
+        checkpoints.finished_epochs,
+        checkpoints.seconds,
+        checkpoints.cpu_seconds,
+        module.updates,
+        interrupted=interrupted,
+    )
 
 
 def _run(
@@ -193,7 +207,7 @@ def _build_trainer(
             accelerator=settings.accelerator,
             **ddp_arguments(place, settings, module),
             precision=PRECISIONS[settings.precision],
-            max_epochs=settings.max_epochs,
+            max_epochs=settings.max_epochs if settings.max_minutes is None else -1,  # it says when
             limit_train_batches=settings.limit_train_batches,
             check_val_every_n_epoch=settings.check_val_every_n_epoch,
             log_every_n_steps=min(settings.log_every_n_steps, _batches_per_epoch(settings, data)),
@@ -213,7 +227,9 @@ def _batches_per_epoch(settings: TrainerConfig, data: TaskData) -> int:
     return min(data.num_batches, settings.limit_train_batches or data.num_batches)
 
 
-def _total_steps(settings: TrainerConfig, data: TaskData) -> int:
+def _total_steps(settings: TrainerConfig, data: TaskData) -> float:
+    if settings.max_minutes is not None:
+        return math.inf
     whole = settings.max_epochs * _batches_per_epoch(settings, data)
     return min(whole, settings.max_steps or whole)
 
@@ -230,6 +246,8 @@ def _callbacks(training: Training[Any, Any]) -> list[pl.Callback]:
         ),
         StopWhenAsked(),
     ]
+    if config.trainer.max_minutes is not None:
+        callbacks.append(TimeBudget(config.trainer.max_minutes))
     if config.trainer.max_steps is not None:
         callbacks.append(StopAfterSteps(config.trainer.max_steps))
     every = config.callbacks.checkpoint_every_n_steps
@@ -237,7 +255,7 @@ def _callbacks(training: Training[Any, Any]) -> list[pl.Callback]:
         keep = config.callbacks.keep_checkpoints
         callbacks.append(StepCheckpoints(training.layout, every=every, keep=keep))
     if config.callbacks.progress:
-        callbacks.append(TrainingProgress(config.headline, config.trainer.max_steps))
+        callbacks.append(TrainingProgress(config.headline))
     return callbacks
 
 

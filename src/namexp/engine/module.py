@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from namexp.engine.checkpoint import updates_of
 from namexp.engine.optimisation import build_optimizer, build_scheduler
+from namexp.engine.optimizers.warmup_cosine import WarmupCosine
 from namexp.errors import UserError
 from namexp.ranks.shared import agreed, rank
 from namexp.schema.experiment import ExperimentConfig
@@ -63,7 +64,8 @@ class TaskModule(pl.LightningModule, ABC):
         last_checkpoint: of the training; what is good where a loss is not.
         updates: batches learned from, the only counter of steps.
         out_of_memory: batches that were left because the device could not hold them.
-        total_steps: batches of the whole training, for schedules that reach to its end.
+        total_steps: batches of the whole training, for schedules that reach to its end; infinite until a
+            training by time knows.
         row_is_due: whether the step that goes on is one that loggers get a row of. Only then anything is
             logged: Lightning's ``log`` takes about a millisecond for each value, and a GPU is waited for.
     """
@@ -82,7 +84,7 @@ class TaskModule(pl.LightningModule, ABC):
         self.last_checkpoint: Path | None = None
         self.updates = 0
         self.out_of_memory = 0
-        self.total_steps = 1
+        self.total_steps: float = 1
         self.row_is_due = False
         self.optimisation = optimisation
         self._told: dict[str, Tensor | float] = {}
@@ -192,6 +194,13 @@ class TaskModule(pl.LightningModule, ABC):
         for group, schedule in self._schedules.items():
             if self.optimisation_of(group).scheduler.interval == "step" and self._has_learned(group):
                 schedule.step()
+
+    def end_at(self, total_steps: int) -> None:
+        """The training's length has become known."""
+        self.total_steps = total_steps
+        for schedule in self._schedules.values():
+            if isinstance(schedule, WarmupCosine):
+                schedule.end_at(total_steps)
 
     def learn(self, group: str, losses: Tensor | Iterable[Tensor], *, apart: bool = False) -> None:
         """One step of a group of several: gradients, clipping, update.

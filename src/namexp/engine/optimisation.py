@@ -68,13 +68,13 @@ def _fuses(config: OptimizerConfig, parameters: list[Parameter]) -> bool:
     )
 
 
-def build_scheduler(optimizer: Optimizer, config: SchedulerConfig, *, total_steps: int = 1) -> Any:
+def build_scheduler(optimizer: Optimizer, config: SchedulerConfig, *, total_steps: float = 1) -> Any:
     """The scheduler of the config; None where it names none.
 
     Args:
         optimizer: whose learning rates it sets.
         config: class and arguments.
-        total_steps: of the training, for one that reaches to its end.
+        total_steps: of the training, for one that reaches to its end; infinite where it is not known yet.
 
     Raises:
         UserError: torch does not take the options, or needs others.

@@ -49,7 +49,10 @@ def summarise(
         training.material.facts,
         {
             "seconds_training": round(fitted.seconds, 3),
+            "cpu_seconds_training": round(fitted.cpu_seconds, 3),
             "epochs": fitted.epochs,
+            "steps": fitted.steps,
+            "max_minutes": config.trainer.max_minutes,
             "threads": torch.get_num_threads(),
             "submodels": [_entry(training, i, best, scores) for i in range(len(training.rows))],
         },

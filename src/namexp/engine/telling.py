@@ -124,6 +124,7 @@ def _tell_summary(
     values: dict[str, Any] = {
         "epochs": summary["epochs"],
         "seconds_training": summary["seconds_training"],
+        "steps": summary["steps"],
         "reused_from": summary["reused_from"] or "",
         "interrupted": interrupted,
     }

@@ -95,11 +95,15 @@ class Fitted:
     Attributes:
         epochs: that were finished.
         seconds: of training.
+        cpu_seconds: of the first process, on all of its cores.
+        steps: batches learned from.
         interrupted: whether Ctrl-C ended it.
         reused_from: the run that it was taken from, relative to this one; None: it was done here.
     """
 
     epochs: int
     seconds: float
+    cpu_seconds: float
+    steps: int
     interrupted: bool = False
     reused_from: str | None = None

@@ -21,7 +21,11 @@ NEUTRAL = (
     *INITIAL,  # the weights' content counts, not the file's name
 )
 # Of the same: what joined later, and what it is where it changes nothing.
-JOINED: Mapping[str, Any] = {"callbacks.stop_at": None, "trainer.recompute": False}
+JOINED: Mapping[str, Any] = {
+    "callbacks.stop_at": None,
+    "trainer.recompute": False,
+    "trainer.max_minutes": None,
+}
 
 
 class Identifying(NamedTuple):

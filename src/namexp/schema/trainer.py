@@ -13,7 +13,8 @@ from namexp.schema.fields import as_integer, is_number, shown
 class TrainerConfig:
     """Where and how long. ``devices`` on each of ``num_nodes`` machines share every batch.
 
-    ``recompute``: what a backward pass needs is computed again instead of kept, where a task can.
+    ``max_minutes``: the length by time, in place of ``max_epochs``. ``recompute``: what a backward pass needs
+    is computed again instead of kept, where a task can.
     """
 
     accelerator: str
@@ -30,6 +31,7 @@ class TrainerConfig:
     num_nodes: int = 1
     cuda_graph: bool = True
     recompute: bool = False
+    max_minutes: Any = None
 
     @property
     def graphs(self) -> bool:
@@ -70,6 +72,19 @@ class TrainerConfig:
             value = getattr(self, name)
             if value is not None:
                 setattr(self, name, as_integer(value, f"trainer.{name}", minimum=1))
+        self._check_minutes()
         clip = self.gradient_clip_norm
         if clip is not None and (not is_number(clip) or clip <= 0):
             raise UserError(f"trainer.gradient_clip_norm (= {shown(clip)}) must be above 0 or null.")
+
+    def _check_minutes(self) -> None:
+        minutes = self.max_minutes
+        if minutes is None:
+            return
+        if not is_number(minutes) or not minutes > 0:
+            raise UserError(f"trainer.max_minutes (= {shown(minutes)}) must be above 0 or null.")
+        if self.max_steps is not None:
+            raise UserError(
+                f"trainer.max_minutes (= {minutes:g}) and trainer.max_steps (= {self.max_steps}) both say "
+                "when to end; leave one of them out."
+            )

@@ -105,7 +105,9 @@ def test_the_ddp_trainer(experiment_config: Parse) -> None:
     trainer = experiment_config("trainer=ddp").trainer
     assert (trainer.accelerator, trainer.devices, trainer.num_nodes, trainer.world_size) == ("gpu", 2, 1, 2)
     assert backend_of(trainer) == "nccl"
-    trainer = experiment_config("trainer=ddp", "trainer.accelerator=cpu", "trainer.num_nodes=4").trainer
+    trainer = experiment_config(
+        "trainer=ddp", "trainer.accelerator=cpu", "trainer.num_nodes=4", "data.batch_size=8"
+    ).trainer
     assert (backend_of(trainer), trainer.world_size) == ("gloo", 8)
     assert experiment_config().trainer.world_size == 1
 

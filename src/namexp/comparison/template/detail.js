@@ -50,6 +50,7 @@ function facts(run, own) {
     ["receptive field", missing(run.receptive_field) ? null : `${format.count(run.receptive_field)}${milliseconds}`],
     ["sample rate", run.sample_rate && `${format.count(run.sample_rate)} Hz`], ["seed", run.seed],
     ["epochs", missing(run.epochs) ? null : `${run.epochs}${own && !missing(own.best_epoch) ? `, best ${own.best_epoch + 1}` : ""}`],
+    ["steps", missing(run.steps) ? null : `${format.count(run.steps)}${missing(run.max_minutes) ? "" : ` in ${run.max_minutes} min`}`],
     ["training", missing(run.seconds_training) ? null : format.duration(run.seconds_training)], ["begun", run.started && format.date(run.started)],
     ...Object.entries((own && own.facts) || {}).map(([name, value]) => [name.replaceAll("_", " "), format.known(value)]),
     ["plays at slim", range(run)], ["knob score", run.knob && `${format.db(run.knob.score)} dB`], ["training reused from", run.reused_from],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack
 from typing import Any
 
@@ -17,11 +18,10 @@ from namexp.schema.metric import Metric
 class TrainingProgress(ProgressBar):
     """Counts batches of all epochs; shows the latest headline metric of every row."""
 
-    def __init__(self, headline: Metric, max_steps: int | None = None) -> None:
-        """Count to the end of the last epoch, or to ``max_steps`` where that comes first."""
+    def __init__(self, headline: Metric) -> None:
+        """Count to the end of the training, as soon as that is known."""
         super().__init__()
         self._headline = headline
-        self._max_steps = max_steps
         self._bar: Any = None
         self._open = ExitStack()
         self._enabled = True
@@ -33,12 +33,9 @@ class TrainingProgress(ProgressBar):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the bar."""
         assert isinstance(pl_module, TaskModule)
-        per_epoch = int(trainer.num_training_batches)
-        total = per_epoch * (trainer.max_epochs or 1)
-        if self._max_steps is not None:
-            total = min(total, self._max_steps)
+        del trainer
         self._bar = tqdm(
-            total=total,
+            total=_known(pl_module.total_steps),
             initial=pl_module.updates,
             desc="training",
             unit="step",
@@ -50,9 +47,14 @@ class TrainingProgress(ProgressBar):
         if self._enabled:  # what is logged stands above the bar, not in it
             self._open.enter_context(logging_redirect_tqdm())
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any, **__: Any
+    ) -> None:
         """Advance."""
-        self._bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", False)
+        assert isinstance(pl_module, TaskModule)
+        self._bar.total = _known(pl_module.total_steps)
+        of = f"/{trainer.max_epochs}" if self._bar.total is not None else ""
+        self._bar.set_description(f"epoch {trainer.current_epoch + 1}{of}", False)
         self._bar.update(1)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -77,3 +79,7 @@ class TrainingProgress(ProgressBar):
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+def _known(total_steps: float) -> int | None:
+    return int(total_steps) if math.isfinite(total_steps) else None

@@ -22,7 +22,7 @@ class StopAfterSteps(pl.Callback):
     epoch.
     """
 
-    def __init__(self, max_steps: int) -> None:
+    def __init__(self, max_steps: float) -> None:
         self.max_steps = max_steps
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -73,7 +73,7 @@ class Layer(nn.Module):
         c = condition[..., -u.shape[-1] :]
         m = self.input_mixer(self._film("input_mixin_pre_film", c, c))
         z = self._film("activation_pre_film", u + self._film("input_mixin_post_film", m, c), c)
-        a = self._film("activation_post_film", self._activate(z), c)
+        a = self._film("activation_post_film", self.activate(z), c)
         h = a[..., -head_length:]
         if self.head1x1 is not None:
             h = self._film("head1x1_post_film", self.head1x1(h), c)
@@ -86,7 +86,8 @@ class Layer(nn.Module):
     def _film(self, site: str, x: Tensor, condition: Tensor) -> Tensor:
         return self.films[site](x, condition) if site in self.films else x
 
-    def _activate(self, z: Tensor) -> Tensor:
+    def activate(self, z: Tensor) -> Tensor:
+        """(B, C, L), or (B, 2 C, L) where there is a gate, to (B, C, L)."""
         if self.secondary_activation is None:
             return self.activation(z)
         x1, x2 = z.chunk(2, dim=1)  # the first half is the primary's

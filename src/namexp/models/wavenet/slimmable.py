@@ -7,7 +7,7 @@ Letters: B batch, S widths, L samples, R receptive field.
 from __future__ import annotations
 
 import random
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -37,6 +37,7 @@ class SlimmableWaveNet(Network):
         init_strategy: str = "default",
         size_sampling: str = "uniform",
         seed: int = 0,
+        start: Callable[[WaveNet], None] | None = None,
     ) -> None:
         """Build and initialise.
 
@@ -48,6 +49,7 @@ class SlimmableWaveNet(Network):
                 wider ones add).
             size_sampling: ``uniform`` or ``all`` (every width on every batch).
             seed: of the drawn widths.
+            start: draws the first weights of a WaveNet; None keeps torch's.
 
         Raises:
             UserError: the network uses a feature that cannot be sliced.
@@ -57,11 +59,13 @@ class SlimmableWaveNet(Network):
         assert spec.slimmable is not None, "a slimmable WaveNet has a slimmable layer array"
         self.widths = spec.slimmable.widths(spec.layer_arrays[0].channels)
         self.wavenet = WaveNet(spec)
+        if start is not None:
+            start(self.wavenet)
         self.boosting, self.size_sampling, self.seed = boosting, size_sampling, seed
         self._drawn = len(self.widths) - 1
         self._skeletons: dict[int, WaveNet] = {}
         if init_strategy == "smallest_and_zeros":
-            self._init_smallest_and_zeros()
+            self._init_smallest_and_zeros(start)
         elif init_strategy == "channel_causal":
             self._init_channel_causal()
 
@@ -175,8 +179,10 @@ class SlimmableWaveNet(Network):
     # --- initialisation ---------------------------------------------------------------------------
 
     @torch.no_grad()
-    def _init_smallest_and_zeros(self) -> None:
+    def _init_smallest_and_zeros(self, start: Callable[[WaveNet], None] | None) -> None:
         small = WaveNet(sliced_spec(self.spec, self.widths[0]))
+        if start is not None:
+            start(small)
         for name, parameter in self.wavenet.named_parameters():
             if "activation" in name:
                 continue

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+
 import torch
 
 from namexp.models.network import Network
-from namexp.models.wavenet import PackedWaveNet, SlimmableWaveNet, WaveNet
+from namexp.models.wavenet import PackedWaveNet, SlimmableWaveNet, WaveNet, keep_variance
 from namexp.tasks.capture.config.model import ModelPlan
+
+Start = Callable[[WaveNet], None]
+STARTS: Mapping[str, Start | None] = {"torch": None, "variance": keep_variance}
 
 
 def build_network(plan: ModelPlan, *, seed: int) -> Network:
@@ -16,8 +21,10 @@ def build_network(plan: ModelPlan, *, seed: int) -> Network:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        start = STARTS[plan.weight_init]
         if plan.kind == "packed_wavenet":
-            return PackedWaveNet(plan.submodels)
+            pack = PackedWaveNet(plan.submodels)
+            return _started(pack, pack.wavenets(), start)
         if plan.kind == "slimmable":
             return SlimmableWaveNet(
                 plan.spec,
@@ -25,5 +32,14 @@ def build_network(plan: ModelPlan, *, seed: int) -> Network:
                 init_strategy=plan.init_strategy,
                 size_sampling=plan.size_sampling,
                 seed=seed,
+                start=start,
             )
-        return WaveNet(plan.spec)
+        wavenet = WaveNet(plan.spec)
+        return _started(wavenet, [wavenet], start)
+
+
+def _started(network: Network, wavenets: Sequence[WaveNet], start: Start | None) -> Network:
+    if start is not None:
+        for wavenet in wavenets:
+            start(wavenet)
+    return network

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -35,7 +36,13 @@ def _training() -> Any:
 
 @pytest.fixture(scope="module")
 def task() -> CaptureModule:
-    return two_submodels([1])
+    return _of_8_steps()
+
+
+def _of_8_steps() -> CaptureModule:
+    task = two_submodels([1])
+    task.total_steps = 8
+    return task
 
 
 @pytest.mark.parametrize("end", ["on_train_end", "on_exception"])
@@ -44,7 +51,7 @@ def test_what_is_logged_stands_above_the_bar(
 ) -> None:
     progress = TrainingProgress(Metric("ESR"))
     progress.on_train_start(_training(), task)
-    progress.on_train_batch_end(_training())
+    progress.on_train_batch_end(_training(), task)
     logging.getLogger("somewhere").info("compiling")
     getattr(progress, end)()
     assert "\rcompiling\n" in capsys.readouterr().err, "at the beginning of a line of its own"
@@ -65,7 +72,7 @@ def test_the_headline_of_every_row_is_shown(capsys: pytest.CaptureFixture[str], 
 
 
 def test_a_continued_training_goes_on_counting(capsys: pytest.CaptureFixture[str]) -> None:
-    task, progress = two_submodels([1]), TrainingProgress(Metric("ESR"))
+    task, progress = _of_8_steps(), TrainingProgress(Metric("ESR"))
     task.updates = 4
     progress.on_train_start(_training(), task)
     progress.on_train_end()
@@ -81,3 +88,16 @@ def test_other_processes_show_nothing(
     assert console in logging.getLogger().handlers
     progress.on_train_end()
     assert capsys.readouterr().err == ""
+
+
+def test_a_training_by_time_has_no_end_until_it_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+    task, progress, training = _of_8_steps(), TrainingProgress(Metric("ESR")), _training()
+    task.total_steps, training.max_epochs = math.inf, -1
+    progress.on_train_start(training, task)
+    progress.on_train_batch_end(training, task)
+    assert progress._bar.total is None
+    task.total_steps, training.max_epochs = 12, 3
+    progress.on_train_batch_end(training, task)
+    progress._bar.refresh()
+    progress.on_train_end()
+    assert "epoch 1/3:   17%|" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from namexp.schema.fields import Fields, as_integer, is_list, shown
 
 INIT_STRATEGIES = ("default", "smallest_and_zeros", "channel_causal")
 SIZE_SAMPLING = ("uniform", "all")
+WEIGHT_INITS = ("torch", "variance")
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class ModelPlan:
     boosting: bool = False
     init_strategy: str = "default"
     size_sampling: str = "uniform"
+    weight_init: str = "torch"
 
     @property
     def spec(self) -> WaveNetSpec:
@@ -75,10 +77,14 @@ class WaveNetConfig:
     head: Any
     head_scale: float
     condition_dsp: Any
+    weight_init: str = "torch"
 
     def __post_init__(self) -> None:
         """Check everything that can be known from the values alone."""
-        self.plan = ModelPlan(self.kind, (Submodel("wavenet", self._wavenet()),))
+        _choice("model.weight_init", self.weight_init, WEIGHT_INITS)
+        self.plan = ModelPlan(
+            self.kind, (Submodel("wavenet", self._wavenet()),), weight_init=self.weight_init
+        )
         if self.plan.spec.slimmable:
             raise UserError(
                 "model.layer_arrays[0].slimmable is set; use model=slimmable to train by channel slicing."
@@ -100,9 +106,11 @@ class PackedWaveNetConfig:
     submodels: Any
     layer_arrays: Any
     head_scale: float
+    weight_init: str = "torch"
 
     def __post_init__(self) -> None:
         """Check every submodel and that they fit into one pack."""
+        _choice("model.weight_init", self.weight_init, WEIGHT_INITS)
         if self.channels is not None and self.submodels is not None:
             raise UserError(
                 f"model.channels (= {shown(self.channels)}) and model.submodels are both given; set "
@@ -110,7 +118,7 @@ class PackedWaveNetConfig:
             )
         submodels = self._from_list() if self.submodels is not None else self._from_channels()
         check_pack(submodels)
-        self.plan = ModelPlan(self.kind, tuple(submodels))
+        self.plan = ModelPlan(self.kind, tuple(submodels), weight_init=self.weight_init)
 
     def _from_channels(self) -> list[Submodel]:
         if not is_list(self.channels) or not self.channels:
@@ -153,10 +161,12 @@ class SlimmableConfig:
     boosting: bool
     init_strategy: str
     size_sampling: str
+    weight_init: str = "torch"
 
     def __post_init__(self) -> None:
         """Check the widths and that every feature can be sliced."""
         _choice("model.init_strategy", self.init_strategy, INIT_STRATEGIES)
+        _choice("model.weight_init", self.weight_init, WEIGHT_INITS)
         _choice("model.size_sampling", self.size_sampling, SIZE_SAMPLING)
         if not is_list(self.channels) or not self.channels:
             raise UserError(
@@ -181,6 +191,7 @@ class SlimmableConfig:
             boosting=self.boosting,
             init_strategy=self.init_strategy,
             size_sampling=self.size_sampling,
+            weight_init=self.weight_init,
         )
 
 

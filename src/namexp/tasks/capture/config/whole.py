@@ -38,6 +38,7 @@ class CaptureConfig(ExperimentConfig):
     )
     files = ("data.input", "data.target", "data.pairs.input", "data.pairs.target")
     neutral = ("export",)
+    joined: ClassVar[Mapping[str, Any]] = {"model.weight_init": "torch"}
     abilities = frozenset({"optimizer.name=SOAP"})
     options: ClassVar[Mapping[str, str]] = {
         "data": "normalized or raw",

@@ -115,6 +115,8 @@ def training_metadata(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
         "training_id": summary["training_id"],
         "seed": summary["seed"],
         "epochs": summary["epochs"],
+        # of older runs they are not known
+        **{name: summary[name] for name in ("steps", "max_minutes") if summary.get(name) is not None},
         "versions": summary["versions"],
         "data": {"sha256": summary["audio_sha256"]},
     }
