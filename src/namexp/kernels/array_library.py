@@ -17,6 +17,7 @@ from namexp.architectures.activation import ActivationSpec
 from namexp.architectures.wavenet import FILM_SITES, LayerArraySpec, LayerSpec
 from namexp.kernels.compiler import UnavailableError, load, switched_off
 from namexp.kernels.memory import workspace
+from namexp.kernels.texts import array_text, layer_kind, layer_kinds
 
 CHUNK = 36864  # numbers of one signal in a chunk: all layers go through it before time goes on
 BLOCK = 768  # samples; a chunk is some of them
@@ -42,51 +43,6 @@ def why_not(spec: LayerArraySpec) -> str | None:
 def is_narrow(spec: LayerArraySpec) -> bool:
     """Whether the kernel is the faster way."""
     return max(spec.channels, spec.bottleneck, spec.head_in_channels, spec.input_size) <= MAX_WIDTH
-
-
-def source(spec: LayerArraySpec) -> str:
-    """The C++ text of the library for arrays of this shape."""
-    head, one, to_head = spec.head, spec.layer1x1, spec.head1x1
-    numbers = {
-        "INPUTS": spec.input_size,
-        "C": spec.channels,
-        "B": spec.bottleneck,
-        "D": spec.condition_size,
-        "H": spec.head_in_channels,
-        "OUTPUTS": head.out_channels,
-        "HEAD_KERNEL": head.kernel_size,
-        "HEAD_DILATION": head.dilation,
-        "HEAD_BIAS": int(head.bias),
-        "GROUPS_INPUT": spec.groups_input,
-        "GROUPS_MIX": spec.groups_input_mixin,
-        "LAYER1X1": int(one.active),
-        "GROUPS_LAYER1X1": one.groups if one.active else 1,
-        "HEAD1X1": int(to_head.active),
-        "GROUPS_HEAD1X1": to_head.groups if to_head.active else 1,
-    }
-    constants = "".join(f"  static constexpr int {name} = {value};\n" for name, value in numbers.items())
-    kinds = ", ".join(f"namexp::Layer<Shape, {kind}>::kind()" for kind in _kinds(spec))
-    return (
-        '#include "array_items.hpp"\nusing namespace namexp;\n'
-        f"struct Shape {{\n{constants}}};\n"
-        f"static const Kind kinds[] = {{{kinds}}};\n"
-        "NAMEXP_LIBRARY(Shape)\n"
-    )
-
-
-def _kind(layer: LayerSpec) -> str:
-    """What the compiled code of a layer depends on."""
-    secondary = layer.secondary_activation
-    if secondary is None:
-        between = f"Single<{layer.activation.type}>"
-    else:
-        name = "Gated" if layer.gating_mode == "gated" else "Blended"
-        between = f"{name}<{layer.activation.type}, {secondary.type}>"
-    return f"{layer.kernel_size}, {between}"
-
-
-def _kinds(spec: LayerArraySpec) -> list[str]:
-    return sorted({_kind(layer) for layer in spec.layers})
 
 
 # --- the plain C interface ------------------------------------------------------------------------------
@@ -156,7 +112,7 @@ class Kernel:
         library.namexp_backward.restype = ctypes.c_void_p
         self.forward: int = library.namexp_forward()
         self.backward: int = library.namexp_backward()
-        kinds = _kinds(spec)
+        kinds = layer_kinds(spec)
         self._layers = (_Layer * len(spec.layers))(*(_layer(layer, kinds) for layer in spec.layers))
 
     @cached_property
@@ -211,7 +167,7 @@ def _layer(layer: LayerSpec, kinds: list[str]) -> _Layer:
         return (ctypes.c_float * 4)(*values)
 
     return _Layer(
-        kinds.index(_kind(layer)),
+        kinds.index(layer_kind(layer)),
         layer.dilation,
         numbers(layer.activation),
         numbers(layer.secondary_activation),
@@ -238,7 +194,7 @@ def _kernels(specs: tuple[LayerArraySpec, ...]) -> tuple[Kernel, ...] | Unavaila
     try:
         for spec in specs:
             _check(spec)
-        sources = {f"{_shape_in_words(spec)} ({i + 1})": source(spec) for i, spec in enumerate(specs)}
+        sources = {f"{_shape_in_words(spec)} ({i + 1})": array_text(spec) for i, spec in enumerate(specs)}
         return tuple(Kernel(spec, library) for spec, library in zip(specs, load(sources), strict=True))
     except UnavailableError as error:
         return error

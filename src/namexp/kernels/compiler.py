@@ -3,7 +3,8 @@
 A kernel's file name holds a digest of everything that it depends on: its text, the flags, the
 compiler's version and the instruction set of this machine. One from another machine or another
 version of namexp is therefore never loaded. ``kernels.cache`` keeps the files, and
-``kernels.discovery`` names the compilers; one that fails is followed by the next.
+``kernels.discovery`` names the compilers; one that fails is followed by the next. What came compiled with the
+package (``kernels.shipped``) is not compiled again.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ from namexp.kernels.cache import find, keep
 from namexp.kernels.cache import folder as _folder
 from namexp.kernels.discovery import NATIVE as NATIVE_FLAGS
 from namexp.kernels.discovery import SYSTEM
+from namexp.kernels.shipped import NATIVE, find_shipped, native_digest
 from namexp.process.children import end_children, output
 
 log = logging.getLogger(__name__)
 
-NATIVE = Path(__file__).parent / "native"
 COMPILE_SECONDS = 600  # a compiler that needs longer has hung; Zig compiles its libraries before
 
 
@@ -82,7 +83,7 @@ class Compiler:
 
     def library(self, source: str) -> Path:
         """What its library of ``source`` is called."""
-        digest = hashlib.sha256(f"{self.digest}{_native_digest()}{source}".encode()).hexdigest()
+        digest = hashlib.sha256(f"{self.digest}{native_digest()}{source}".encode()).hexdigest()
         return _folder() / f"{digest[:32]}{SYSTEM.suffix}"
 
 
@@ -96,7 +97,8 @@ def _check_target(command: Sequence[str], macros: str) -> None:
 def load(sources: dict[str, str]) -> list[ctypes.CDLL]:
     """The compiled libraries of C++ texts that include files of ``native/``.
 
-    All come from one compiler: from the first that has compiled them before, else from the first that can.
+    All come from one hand: from the package, if it brings all of them, else from the first compiler that has
+    compiled them before, else from the first that can. What ``CXX`` names comes before the package.
 
     Args:
         sources: text by what it is for, in a few words.
@@ -104,6 +106,9 @@ def load(sources: dict[str, str]) -> list[ctypes.CDLL]:
     Raises:
         UnavailableError: there is no compiler, all fail, or kernels are switched off.
     """
+    shipped = [] if _named() else [find_shipped(text) for text in sources.values()]
+    if shipped and all(shipped) and not switched_off():
+        return [_load(library) for library in shipped if library]
     for compiler in _compilers():
         try:
             found = [find(compiler.library(text)) for text in sources.values()]
@@ -225,8 +230,8 @@ def _commands() -> list[tuple[str, ...]]:
     """
     if switched_off():
         raise UnavailableError("NAMEXP_KERNELS is off")
-    named, path = os.environ.get("CXX", ""), os.environ.get("PATH", "")
-    if named.strip():
+    named, path = _named(), os.environ.get("PATH", "")
+    if named:
         program, *arguments = _words(named)
         found = shutil.which(program, path=path)
         commands = [(found, *arguments)] if found else []
@@ -235,9 +240,13 @@ def _commands() -> list[tuple[str, ...]]:
     if commands:
         return commands
     raise UnavailableError(
-        f"no C++ compiler was found ({named.strip() or discovery.names()}); install g++ or clang++, "
+        f"no C++ compiler was found ({named or discovery.names()}); install g++ or clang++, "
         "or pip install 'namexp[compiler]'"
     )
+
+
+def _named() -> str:
+    return os.environ.get("CXX", "").strip()
 
 
 def _words(named: str) -> list[str]:
@@ -245,14 +254,6 @@ def _words(named: str) -> list[str]:
         return shlex.split(named)
     except ValueError as error:
         raise UnavailableError(f"CXX (= {named}) is no command: {one_line(error)}") from None
-
-
-@cache
-def _native_digest() -> str:
-    digest = hashlib.sha256()
-    for file in sorted(NATIVE.glob("*.hpp")):
-        digest.update(file.name.encode() + file.read_bytes())
-    return digest.hexdigest()
 
 
 def _output(command: list[str]) -> str:

@@ -16,28 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from namexp.kernels.compiler import UnavailableError, load, switched_off
 from namexp.kernels.fallback import told_once
-
-SOURCE = """
-#include "mrstft.hpp"
-using namespace namexp;
-using Loss = Mrstft<{resolutions}>;
-
-extern "C" {{
-
-EXPORTED i64 row(i64 samples) {{ return Loss::row(samples); }}
-
-EXPORTED void sums(const float* prediction, const float* target, const float* windows, i64 items,
-                   i64 submodels, i64 samples, float eps, int threads, double* sums, float* p, float* q) {{
-  Loss::sums(prediction, target, windows, {{items, submodels, samples}}, eps, threads, sums, p, q);
-}}
-
-EXPORTED void gradient(const float* errors, const float* distances, const float* p, const float* q,
-                       i64 items, i64 submodels, i64 samples, int threads, float* gradient) {{
-  Loss::gradient(errors, distances, p, q, {{items, submodels, samples}}, threads, gradient);
-}}
-
-}}
-"""
+from namexp.kernels.texts import mrstft_text
 
 
 class Resolution(NamedTuple):
@@ -94,8 +73,7 @@ class MrstftKernel:
         self._min_samples = max(r.n_fft for r in resolutions) // 2 + 1
         # float32, as in auraloss, whose values are to be met
         self._windows = torch.cat([torch.hann_window(r.win_length, dtype=torch.float32) for r in resolutions])
-        types = ", ".join(f"Resolution<{r.n_fft}, {r.hop_length}, {r.win_length}>" for r in resolutions)
-        (self._library,) = load({"the MRSTFT loss": SOURCE.format(resolutions=types)})
+        (self._library,) = load({"the MRSTFT loss": mrstft_text(resolutions)})
         pointer, i64, number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
         self._library.row.argtypes = [i64]
         self._library.row.restype = i64

@@ -30,7 +30,7 @@ class Mrstft(nn.Module):
             fft_sizes=[1024, 2048, 512], hop_sizes=[120, 240, 50], win_lengths=[600, 1200, 240]
         )
         stfts = self.loss.stft_losses
-        self._resolutions = tuple(mrstft.Resolution(s.fft_size, s.hop_size, s.win_length) for s in stfts)
+        self.resolutions = tuple(mrstft.Resolution(s.fft_size, s.hop_size, s.win_length) for s in stfts)
         self._eps = stfts[0].eps
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ class Mrstft(nn.Module):
     @property
     def parts(self) -> Parts:
         """The loss as sums over windows: R errors, R energies, the distance; and the number of windows."""
-        return Parts(2 * len(self._resolutions) + 2, self._sums, self._value)
+        return Parts(2 * len(self.resolutions) + 2, self._sums, self._value)
 
     def _sums(self, prediction: Tensor, target: Tensor) -> Tensor:
         self._check(prediction, target)
@@ -74,7 +74,7 @@ class Mrstft(nn.Module):
         return self._torch_sums(prediction, target) if fast is None else fast
 
     def _fast_sums(self, prediction: Tensor, target: Tensor) -> Tensor | None:
-        sums = mrstft.sums_or_none(prediction, target, self._resolutions, self._eps)
+        sums = mrstft.sums_or_none(prediction, target, self.resolutions, self._eps)
         return None if sums is None else torch.cat([sums, windows(prediction[..., :1])], dim=-1)
 
     def _torch_sums(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -94,6 +94,6 @@ class Mrstft(nn.Module):
         )
 
     def _value(self, sums: Tensor) -> Tensor:
-        R = len(self._resolutions)
+        R = len(self.resolutions)
         error, energy, distance, count = sums.split([R, R, 1, 1], dim=-1)
         return torch.mean(root(error) / root(energy) + distance / (R * count), dim=-1)

@@ -66,7 +66,7 @@ def test_a_kernel_of_another_machine_or_version_is_not_loaded(
         if change.endswith("machine"):
             monkeypatch.setattr(next(compiler._compilers()), "digest", change)
         else:
-            monkeypatch.setattr(compiler, "_native_digest", lambda: "another text")
+            monkeypatch.setattr(compiler, "native_digest", lambda: "another text")
         own.unlink()  # this process has it mapped: written over, it would end with a bus error
         own.write_bytes(b"must not be loaded")
         compiler._load.cache_clear()
