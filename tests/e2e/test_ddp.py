@@ -35,6 +35,9 @@ EVERY_TERM = [
 # the A2 loss, with MRSTFT on, on the document's own pack; and the others on a tiny network
 CASES: dict[str, list[str]] = {
     "packed": ["model=packed_wavenet_small", "loss=a2", "data.ny=1100", "data.batch_size=4"],
+    "packed, SOAP": [
+        *KINDS["packed"], *SMALL, *EVERY_TERM, "optimizer=soap", "scheduler=warmup_cosine",
+    ],
     "packed, every term, clipped": [
         *KINDS["packed"], *SMALL, *EVERY_TERM, "trainer.gradient_clip_norm=0.01",
     ],

@@ -180,7 +180,7 @@ class _Stack:
         torch._foreach_add_(self.parameters, self._parts, alpha=-rate)
         if t % group["precondition_frequency"] == 0:
             for factor, basis in zip(self._factors, self._bases, strict=True):
-                basis.copy_(torch.linalg.qr(factor @ basis)[0])
+                basis.copy_(_turned_on(factor, basis))
         self._end(t)
 
     def _end(self, updates: int) -> None:
@@ -229,7 +229,24 @@ def _products(G: Tensor) -> tuple[Tensor, Tensor]:
     return G @ G.mT, G.mT @ G
 
 
+# Of the trace, so much: what has had no gradient yet would else be turned by rounding alone, another way on
+# every machine and with every number of processes.
+TIE = 1e-6
+
+
 def _eigenvectors(factor: Tensor) -> Tensor:
     """(N, k, k) to bases; of what is not finite some basis: one broken tensor must not end the others."""
     finite = factor.isfinite().all(dim=-1).all(dim=-1)[:, None, None]
-    return torch.linalg.eigh(torch.where(finite, factor, 0.0))[1]
+    order = torch.linspace(1.0, 2.0, factor.shape[-1], dtype=factor.dtype, device=factor.device)
+    apart = TIE * _trace(factor) * torch.diag(order)
+    return torch.linalg.eigh(torch.where(finite, factor + apart, 0.0))[1]
+
+
+def _turned_on(factor: Tensor, basis: Tensor) -> Tensor:
+    """(N, k, k) bases after a step of the power iteration; directions without a gradient stay."""
+    return torch.linalg.qr(factor @ basis + TIE * _trace(factor) * basis)[0]
+
+
+def _trace(factor: Tensor) -> Tensor:
+    """(N, k, k) to (N, 1, 1)."""
+    return factor.diagonal(dim1=-2, dim2=-1).sum(dim=-1)[:, None, None]

@@ -16,7 +16,7 @@ from torch.nn import Parameter
 from namexp.architectures.packing import Submodel
 from namexp.engine.module import Optimisation
 from namexp.engine.optimisation import build_optimizer, check_optimisation
-from namexp.engine.optimizers.soap import SOAP
+from namexp.engine.optimizers.soap import SOAP, TIE
 from namexp.errors import UserError
 from namexp.models.wavenet import PackedWaveNet, SlimmableWaveNet, WaveNet
 from namexp.schema.optimisation import OptimizerConfig, SchedulerConfig
@@ -62,7 +62,7 @@ class _Plain:
         self.L, self.R, self.QL, self.QR = G @ G.T, G.T @ G, left.clone(), right.clone()
         for P, Q in ((self.L, left), (self.R, right)):
             torch.testing.assert_close(Q.T @ Q, torch.eye(len(P), dtype=P.dtype), rtol=0, atol=1e-12)
-            D = Q.T @ P @ Q
+            D = Q.T @ (P + TIE * P.trace() * torch.diag(torch.linspace(1, 2, len(P), dtype=P.dtype))) @ Q
             torch.testing.assert_close(D, torch.diag(D.diagonal()), rtol=0, atol=1e-12 * float(P.norm()))
 
     def step(self, gradient: Tensor) -> None:
@@ -78,8 +78,9 @@ class _Plain:
             self.R = BETA2 * self.R + (1 - BETA2) * G.T @ G
         self.W = self.W - LR * N.reshape(self.W.shape)
         if G.ndim > 1 and self.t % EVERY == 0:
-            self.QL = torch.linalg.qr(self.L @ self.QL)[0]
-            self.QR = torch.linalg.qr(self.R @ self.QR)[0]
+            eye = (torch.eye(len(P), dtype=P.dtype) for P in (self.L, self.R))
+            self.QL = torch.linalg.qr((self.L + TIE * self.L.trace() * next(eye)) @ self.QL)[0]
+            self.QR = torch.linalg.qr((self.R + TIE * self.R.trace() * next(eye)) @ self.QR)[0]
 
 
 def test_it_computes_the_papers_equations() -> None:
@@ -104,6 +105,22 @@ def test_it_computes_the_papers_equations() -> None:
         if p.ndim > 1:
             torch.testing.assert_close(state["factor_right"], own.R, rtol=1e-12, atol=1e-13)
             torch.testing.assert_close(state["basis_left"], own.QL, rtol=1e-10, atol=1e-11)
+
+
+def test_rounding_does_not_choose_a_basis_for_what_has_had_no_gradient() -> None:
+    def learned(noise: float) -> Tensor:
+        generator = torch.Generator().manual_seed(3)
+        weight = Parameter(torch.zeros(6, 20, dtype=torch.float64))
+        optimizer = SOAP([weight], **OPTIONS)
+        for step in range(25):  # of rank 1, as of a layer whose input has one channel
+            G = torch.outer(*(torch.randn(n, generator=generator, dtype=torch.float64) for n in (6, 20)))
+            own = torch.Generator().manual_seed(step)
+            weight.grad = G + noise * torch.randn(6, 20, generator=own, dtype=torch.float64)
+            optimizer.step()
+        return weight.detach()
+
+    exact = learned(0.0)
+    assert float((learned(1e-15) - exact).norm() / exact.norm()) < 1e-8
 
 
 def test_the_first_gradient_moves_no_matrix_and_the_second_by_the_learning_rate_in_its_basis() -> None:
