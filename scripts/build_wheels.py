@@ -3,7 +3,7 @@
 pip install ziglang
 python scripts/build_wheels.py dist                              # all platforms
 python scripts/build_wheels.py dist --platforms x86_64-linux     # one of them
-python scripts/build_wheels.py dist --kernels-only --platforms aarch64-linux    # dist/kernels/aarch64-linux
+python scripts/build_wheels.py dist --kernels-only --platforms native   # for this machine
 
 Zig's Clang compiles for every platform from any. What is there already is not compiled again.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -70,16 +71,27 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path)
-    parser.add_argument("--platforms", nargs="+", default=list(PLATFORMS), choices=list(PLATFORMS))
+    parser.add_argument("--platforms", nargs="+", default=list(PLATFORMS), choices=[*PLATFORMS, "native"])
     parser.add_argument("--kernels-only", action="store_true", help="no wheels")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
     found = sorted(set(texts()))
     for name in arguments.platforms:
         folder = arguments.out / "kernels" / name
-        compile_all(found, PLATFORMS[name], folder, arguments.jobs)
+        compile_all(found, PLATFORMS[native() if name == "native" else name], folder, arguments.jobs)
         if not arguments.kernels_only:
             build(folder, arguments.out)
+
+
+def native() -> str:
+    """The platform of this machine."""
+    system = {"Darwin": "macos", "Linux": "linux", "Windows": "windows"}.get(
+        platform.system(), "another system"
+    )
+    names = {"amd64": "x86_64", "arm64": "arm64" if system == "macos" else "aarch64"}
+    machine = platform.machine().lower()
+    name = f"{names.get(machine, machine)}-{system}"
+    return name if name in PLATFORMS else sys.exit(f"no wheel is built for {name}")
 
 
 def texts() -> Iterator[str]:
@@ -102,28 +114,28 @@ def _arrays(*overrides: str) -> Iterator[str]:
             yield array_text(array)
 
 
-def compile_all(found: list[str], platform: Platform, folder: Path, jobs: int) -> None:
+def compile_all(found: list[str], target: Platform, folder: Path, jobs: int) -> None:
     """Fill ``folder``: INSTRUCTION_SET/LIBRARY, and ``tag.txt``."""
-    suffix = SYSTEMS[platform.system].suffix
+    suffix = SYSTEMS[target.system].suffix
     missing = []
-    for instruction_set, processor in platform.processors.items():
+    for instruction_set, processor in target.processors.items():
         place = folder / instruction_set
         place.mkdir(parents=True, exist_ok=True)
         wanted = {place / library_name(text, suffix): text for text in found}
         for other in {*place.iterdir()} - {*wanted}:
             other.unlink()
         missing += [(text, processor, path) for path, text in wanted.items() if not path.exists()]
-    (folder / "tag.txt").write_text(f"{platform.tag}\n")
+    (folder / "tag.txt").write_text(f"{target.tag}\n")
     with ThreadPoolExecutor(jobs) as pool:
-        done = pool.map(lambda job: _compile(platform, *job), missing)
+        done = pool.map(lambda job: _compile(target, *job), missing)
         for _ in tqdm(done, total=len(missing), desc=str(folder.name), unit="kernel"):
             pass
 
 
-def _compile(platform: Platform, text: str, processor: str, path: Path) -> None:
+def _compile(target: Platform, text: str, processor: str, path: Path) -> None:
     source, built = path.with_suffix(".cpp"), path.with_name(f".{path.name}")
     source.write_text(text)
-    flags = ["-target", platform.zig, f"-mcpu={processor}", *SYSTEMS[platform.system].flags, "-s"]
+    flags = ["-target", target.zig, f"-mcpu={processor}", *SYSTEMS[target.system].flags, "-s"]
     subprocess.run([*ZIG, *flags, f"-I{NATIVE}", str(source), "-o", str(built)], check=True)
     source.unlink()
     built.replace(path)
