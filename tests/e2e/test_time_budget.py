@@ -19,7 +19,7 @@ from tests.e2e.test_training import KINDS
 
 pytestmark = pytest.mark.e2e
 
-TICK = 0.01
+TICK = 1 / 128  # sums of it are exact
 OVERRIDES = (
     *KINDS["packed"], "optimizer=soap", "scheduler=warmup_cosine", "scheduler.options.warmup_steps=5",
     "trainer.log_every_n_steps=1", "trainer.max_epochs=1",
@@ -28,7 +28,7 @@ OVERRIDES = (
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each look at it takes a hundredth of a second."""
+    """Each look at it takes so long."""
     ticks = itertools.count()
     monkeypatch.setattr(time_budget, "time", SimpleNamespace(monotonic=lambda: next(ticks) * TICK))
 
@@ -63,6 +63,8 @@ def test_its_length_cannot_be_said_otherwise(tmp_path: Path, pair: tuple[Path, P
         UserError, match=r"trainer\.max_epochs \(= 9\): .* was begun with 1, and trainer\.max_m"
     ):
         _run(run.root, pair, *OVERRIDES, "trainer.max_minutes=0.03", "trainer.max_epochs=9", resume="yes")
+    with pytest.raises(UserError, match="is done, with as many steps as"):
+        _run(run.root, pair, *OVERRIDES, "trainer.max_minutes=0.03", resume="yes")
     with pytest.raises(UserError, match=r"they differ in trainer\.max_minutes"):
         _run(run.root, pair, *OVERRIDES, "trainer.max_minutes=0.06", resume="auto")
     for more, message in (

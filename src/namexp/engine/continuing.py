@@ -87,6 +87,12 @@ def check_more_to_do(run: RunLayout, resolved: Mapping[str, Any], cls: type[Expe
     by = cls.identifying()
     before, asked = relevant(stored_config(run.config), by), relevant(resolved, by)
     if is_done(run) and difference(before, asked) is None:
+        if resolved["trainer"].get("max_minutes") is not None:
+            raise UserError(
+                f"{run.root}: is done, with as many steps as trainer.max_minutes had time for; start a new "
+                f"run from its weights by {setting('init_from', run.root)}, or export it again with "
+                "python -m namexp.export."
+            )
         raise UserError(
             f"{run.root}: is done; ask for more epochs by trainer.max_epochs=N, or export it again with "
             "python -m namexp.export."

@@ -49,6 +49,14 @@ class TimeBudget(StopAfterSteps):
         del trainer, pl_module
         self._last = math.nan
 
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """The first of an epoch is measured from here."""
+        if math.isnan(self._last):
+            self._last = time.monotonic()
+        super().on_train_batch_start(trainer, pl_module, batch, batch_idx)
+
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
@@ -58,7 +66,7 @@ class TimeBudget(StopAfterSteps):
             return
         assert isinstance(pl_module, TaskModule)
         now = time.monotonic()
-        if pl_module.updates > WARMING and math.isfinite(self._last):
+        if pl_module.updates > WARMING:
             self._measured.append(now - self._last)
         self._last = now
         steps = agreed(lambda: self._steps(trainer, pl_module))
@@ -79,7 +87,10 @@ class TimeBudget(StopAfterSteps):
         knows_enough = len(seen) >= ENOUGH_STEPS and sum(seen) >= ENOUGH_SECONDS
         if not (seen and (knows_enough or gone >= AT_MOST * self._seconds)):
             return None if gone < self._seconds else module.updates
-        step = self._step_seconds = sum(seen) / len(seen)
+        before = time.monotonic()
+        if module.device.type == "cuda":  # steps may wait there still
+            torch.cuda.synchronize()
+        step = self._step_seconds = (sum(seen) + time.monotonic() - before) / len(seen)
         validation = _validation_seconds(trainer, module)
         left = self._seconds - (time.monotonic() - self._began) - validation
         every = trainer.num_training_batches * (trainer.check_val_every_n_epoch or 1)
