@@ -177,7 +177,8 @@ def test_gating_and_a_shared_slope_can_be_sliced(paired: str) -> None:
     [
         (
             {"init_strategy": "zeros"},
-            "model.init_strategy (= 'zeros') must be one of default, smallest_and_zeros, channel_causal.",
+            "model.init_strategy (= 'zeros') must be one of default, smallest_and_zeros, channel_causal, "
+            "grown.",
         ),
         ({"size_sampling": "some"}, "model.size_sampling (= 'some') must be one of uniform, all."),
     ],

@@ -140,6 +140,28 @@ def test_channel_causal_ignores_what_wider_ones_add() -> None:
     assert weight[3:].all()
 
 
+@pytest.mark.parametrize("boosting", [True, False])
+@pytest.mark.parametrize(("init_strategy", "learns"), [("grown", True), ("smallest_and_zeros", False)])
+def test_every_width_begins_as_the_smallest_and_which_of_them_can_learn(
+    init_strategy: str, learns: bool, boosting: bool
+) -> None:
+    net = _net(init_strategy=init_strategy, boosting=boosting)
+    x, y = torch.randn(2, 100), torch.randn(2, 100)
+    rows = net.eval()(x)
+    torch.testing.assert_close(rows, rows[:, :1].expand_as(rows), rtol=0, atol=1e-6)
+    optimizer = torch.optim.Adam(net.train().parameters(), lr=0.01)
+    for step in range(30):
+        net._drawn = step % 3
+        optimizer.zero_grad()
+        out = net(x)[:, 0]
+        (out - y[:, -out.shape[-1] :]).square().sum().backward()
+        with net.parameter_update():
+            optimizer.step()
+    small, middle, large = net.eval()(x).unbind(1)
+    assert torch.allclose(middle, small, atol=1e-6) is not learns, "zeros on both sides of a channel stay"
+    assert torch.allclose(large, middle, atol=1e-6) is not learns
+
+
 def test_file_weights_are_those_of_the_full_width() -> None:
     net = _net()
     again = WaveNet(SLIMMABLE)

@@ -44,9 +44,11 @@ class SlimmableWaveNet(Network):
         Args:
             spec: a WaveNet with one layer array that is ``slimmable``.
             boosting: gradients reach only the rows and columns that a width adds.
-            init_strategy: ``default``; ``smallest_and_zeros`` (the smallest width like a network of
-                its own, the rest zero); ``channel_causal`` (a width's channels ignore those that
-                wider ones add).
+            init_strategy: ``default``; ``smallest_and_zeros`` (the smallest width like a network of its own,
+                the rest zero, and wider ones stay so: without activations there is no gradient of weights,
+                and without weights none of activations); ``channel_causal`` (a width's channels ignore
+                those that wider ones add); ``grown`` (the head does too: every width begins as the smallest
+                one, and its own channels have something to give from there).
             size_sampling: ``uniform`` or ``all`` (every width on every batch).
             seed: of the drawn widths.
             start: draws the first weights of a WaveNet; None keeps torch's.
@@ -66,8 +68,10 @@ class SlimmableWaveNet(Network):
         self._skeletons: dict[int, WaveNet] = {}
         if init_strategy == "smallest_and_zeros":
             self._init_smallest_and_zeros(start)
-        elif init_strategy == "channel_causal":
+        elif init_strategy in ("channel_causal", "grown"):
             self._init_channel_causal()
+            if init_strategy == "grown":
+                self._silence_added_channels()
 
     @property
     def spec(self) -> WaveNetSpec:
@@ -198,6 +202,13 @@ class SlimmableWaveNet(Network):
             for index in range(len(self.widths) - 1):
                 rows, columns = self._slice(name, parameter, index)
                 parameter[rows, columns.stop :] = 0.0
+
+    @torch.no_grad()
+    def _silence_added_channels(self) -> None:
+        for name, parameter in self.wavenet.named_parameters():
+            if _growth(name) == (False, True):
+                _, columns = self._slice(name, parameter, 0)
+                parameter[:, columns.stop :] = 0.0
 
 
 def _growth(name: str) -> tuple[bool, bool]:

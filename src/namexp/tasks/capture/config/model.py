@@ -12,7 +12,7 @@ from namexp.architectures.wavenet import WaveNetSpec
 from namexp.errors import UserError
 from namexp.schema.fields import Fields, as_integer, is_list, shown
 
-INIT_STRATEGIES = ("default", "smallest_and_zeros", "channel_causal")
+INIT_STRATEGIES = ("default", "smallest_and_zeros", "channel_causal", "grown")
 SIZE_SAMPLING = ("uniform", "all")
 WEIGHT_INITS = ("torch", "variance")
 
