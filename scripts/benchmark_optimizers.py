@@ -1,4 +1,4 @@
-"""What a step of an optimiser costs beside a step of the A2 networks: ours, torch's, and libraries that are there.
+"""What a step of an optimiser costs beside a step of the A2 networks: ours, and of libraries that are there.
 
 python scripts/benchmark_optimizers.py                       # SOAP of namexp, Adam of torch
 pip install pytorch-optimizer heavyball                      # into an environment of its own, with namexp

@@ -171,7 +171,7 @@ def test_wandb_is_offline_unless_told_otherwise(
 RECIPES = {
     "packed_wavenet": ("a2", "soap", "warmup_cosine"),
     "packed_wavenet_small": ("mse", "adam", "exponential"),
-    "slimmable": ("mse", "adam", "exponential"),
+    "slimmable": ("mse", "soap", "warmup_cosine"),
     "wavenet": ("a1", "soap", "warmup_cosine"),
     "wavenet_lite": ("a1", "soap", "warmup_cosine"),
     "wavenet_feather": ("a1", "soap", "warmup_cosine"),
@@ -312,6 +312,7 @@ def test_the_peers_recipes_are_experiments() -> None:
     assert {(c.data.ny, c.data.batch_size, c.model.weight_init) for c in (a2, a1, sliced)} == {
         (8192, 16, "torch")
     }
+    assert (sliced.model.boosting, sliced.model.init_strategy) == (True, "smallest_and_zeros")
     assert (sliced.loss.mse_weight, sliced.loss.mrstft_weight, sliced.optimizer.lr) == (1.0, 0.0, 0.004)
 
 
