@@ -35,6 +35,10 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "soap_long_windows": (
         *SOAP, "model.weight_init=variance", "data.ny=16384", "data.batch_size=2",
     ),  # as many samples a step, a fifth fewer of them computed twice
+    "soap_batch_2": (*SOAP, "model.weight_init=torch", "data.batch_size=2"),
+    "soap_higher_rate": (*SOAP, "model.weight_init=torch", "optimizer.lr=0.012"),
+    "soap_longer_memory": (*SOAP, "model.weight_init=torch", "optimizer.options.betas=[0.95,0.98]"),
+    "soap_turned_twice": (*SOAP, "model.weight_init=torch", "optimizer.options.precondition_frequency=5"),
     "default": (),
 }  # fmt: skip
 PEER = {
