@@ -33,7 +33,7 @@ from tests.e2e.test_training import KINDS, SMALL
 pytestmark = pytest.mark.e2e
 
 SCHEDULES = {
-    "exponential": [],
+    "exponential": ["scheduler=exponential"],
     "plateau": [
         "scheduler=none", "scheduler.name=ReduceLROnPlateau", "scheduler.options={patience: 0, factor: 0.5}",
         "scheduler.monitor=MRSTFT",
@@ -47,7 +47,7 @@ CASES = [
     ("packed", "exponential", []),
     ("packed", "per step", ["trainer.gradient_clip_norm=0.01", "trainer.check_val_every_n_epoch=2"]),
     ("wavenet", "plateau", ["callbacks.patience=50"]),
-    ("slimmable", "exponential", ["optimizer.name=AdamW", "trainer.max_steps=1000"]),
+    ("slimmable", "exponential", ["optimizer=adam", "optimizer.name=AdamW", "trainer.max_steps=1000"]),
 ]
 EPOCHS = 5
 

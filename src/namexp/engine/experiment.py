@@ -27,7 +27,7 @@ from namexp.engine.training import Fitted, Material, Training
 from namexp.errors import one_line
 from namexp.runs.entry import entered
 from namexp.runs.files import read_json, write_json, write_text
-from namexp.runs.identity import training_id
+from namexp.runs.identity import relevant, training_id
 from namexp.runs.layout import RunLayout
 from namexp.runs.summaries import declared
 from namexp.schema.experiment import ExperimentConfig
@@ -172,11 +172,15 @@ def _description(
     identity: str,
     initial_sha256: str | None,
 ) -> dict[str, Any]:
-    """What a checkpoint needs to be used by itself: plain values only."""
+    """What a checkpoint needs to be used by itself: plain values only.
+
+    Settings that joined later are in it where they say something: an older checkpoint is of the same model.
+    """
+    model = relevant({"model": resolved["model"]}, config.identifying())["model"]
     return {
         **material.facts,
         "format": 1,
-        "model": resolved["model"],
+        "model": model,
         "seed": config.seed,
         "audio_sha256": material.sha256,
         "training_id": identity,

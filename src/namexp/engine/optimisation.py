@@ -14,6 +14,7 @@ from namexp.engine.optimizers.warmup_cosine import WarmupCosine
 from namexp.errors import UserError, one_line
 from namexp.schema.optimisation import WITHOUT_DECAY, OptimizerConfig, SchedulerConfig
 
+PLAIN = {"optimizer": "adam", "scheduler": "none"}
 OWN: dict[str, Any] = {"SOAP": SOAP, "WarmupCosine": WarmupCosine}
 
 
@@ -101,5 +102,6 @@ def check_optimisation(optimizer: OptimizerConfig, scheduler: SchedulerConfig) -
 def _refused(group: str, name: str, options: dict[str, Any], error: Exception) -> UserError:
     return UserError(
         f"{group}.name (= {name}) does not take {group}.options (= {options}): {one_line(error)}; add one "
-        f"with +{group}.options.NAME=VALUE, take one away with ~{group}.options.NAME."
+        f"with +{group}.options.NAME=VALUE, take one away with ~{group}.options.NAME, or choose "
+        f"{group}={PLAIN[group]} before, which has none."
     )
