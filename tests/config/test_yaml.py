@@ -45,6 +45,7 @@ SLURM = Path("hydra/launcher/slurm.yaml")  # see e2e/test_submitit.py
 TOP = {*GROUPS, "model", "seed", "resume", *INITIAL}
 # A list in a sweep's YAML is one job, not several: hence the numbers, said once more.
 SWEEPS = {
+    "recipes": 6,
     "channels_thresholds": 12,
     "learning_rate": 10,
     "loss_weights": 10,
