@@ -123,7 +123,8 @@ def test_every_file_has_the_keys_of_its_class_and_parses(group: str, name: str) 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_changes_something_and_parses(experiment: str) -> None:
     cfg = composed(f"experiment={experiment}")
-    assert plain(cfg) != plain(composed())
+    is_bare = experiment == "ours_a2"  # a name for it
+    assert (plain(cfg) == plain(composed())) is is_bare
     assert set(cfg) - {"export"} == TOP - {"export"}  # it adds no group of its own
     parse_experiment(cfg)
 
