@@ -155,7 +155,7 @@ INLINE Factors compared(Complex spectrum, V y, float least, Terms& terms) {
   const V half = splat(0.5f) * inverse * inverse;  // the bin's mirror image has the other half
   const V slope = difference > V{} ? half : -half;
   const auto clamps = power < splat(least);
-  return {clamps ? V{} : difference * inverse, clamps | (difference == V{}) ? V{} : slope};
+  return {clamps ? V{} : difference * inverse, (clamps | (difference == V{})) ? V{} : slope};
 }
 
 // Two bins against the target's magnitudes y. With gradients, z and q get those of error and distance.
