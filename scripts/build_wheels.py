@@ -139,8 +139,8 @@ def _compile(target: Platform, text: str, processor: str, path: Path) -> None:
     subprocess.run([*ZIG, *flags, f"-I{NATIVE}", str(source), "-o", str(built)], check=True)
     source.unlink()
     built.replace(path)
-    for left in path.parent.glob(f".{path.stem}*"):  # an import library and debug information on Windows
-        left.unlink()
+    for left in {*path.parent.glob(f".{path.stem}*"), *path.parent.glob(f"{path.stem}.lib")}:
+        left.unlink()  # an import library and debug information, on Windows
 
 
 def build(folder: Path, out: Path) -> None:

@@ -44,17 +44,23 @@ def differences(runs: Sequence[Run]) -> list[Difference]:
         for key in run.settings
         if not any(f"{key}.".startswith(f"{name}.") for name in left_out)
     )
-    known = [run for run in runs if run.state != MISSING and run.config]
+    known = [run for run in runs if _is_known(run)]
+    others = [run for run in runs if not _is_known(run)]
     named = {name for run in runs for name in _named(run)}
-    found = [Difference(key, key in named) for key in keys if _differs(key, known, runs)]
+    found = [Difference(key, key in named) for key in keys if _differs(key, known, others)]
     if not any(d.chosen for d in found):
         return [Difference(d.key, i < SHOWN_WITHOUT_OVERRIDES) for i, d in enumerate(found)]
     return sorted(found, key=lambda difference: not difference.chosen)
 
 
-def _differs(key: str, known: Sequence[Run], runs: Sequence[Run]) -> bool:
+def _is_known(run: Run) -> bool:
+    """Whether all of its settings are."""
+    return run.state != MISSING and bool(run.config)
+
+
+def _differs(key: str, known: Sequence[Run], others: Sequence[Run]) -> bool:
     values = [_plain(run.settings.get(key, _ABSENT)) for run in known]
-    said = [_plain(r.settings[key]) for r in runs if r not in known and key in r.settings]
+    said = [_plain(run.settings[key]) for run in others if key in run.settings]
     # a file that an override names relative to somewhere is one of those that are known in full
     values += [value for value in said if not any(other.endswith(f"/{value}") for other in values)]
     return any(value != values[0] for value in values)
