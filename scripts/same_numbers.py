@@ -43,7 +43,6 @@ SWEEP = ["-m", *KINDS["packed"], "export.container_max_values=uniform,[0.3,1.0]"
 # Never equal: when, how fast, with what, and where.
 OTHERWISE = (
     "seconds",
-    "cpu_seconds",
     "seconds_training",
     "cpu_seconds_training",
     "realtime_factor",

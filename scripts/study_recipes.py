@@ -153,7 +153,12 @@ def _print(arguments: argparse.Namespace, amps: Sequence[Amp], model: str, epoch
         for recipe in recipes:
             esrs = {amp.name: _mean_esr(found[amp.name, recipe], i) for amp in amps}
             ratios = [esrs[amp.name] / _mean_esr(found[amp.name, recipes[0]], i) for amp in amps]
-            seconds = [s["cpu_seconds_training"] for amp in amps for s in found[amp.name, recipe]]
+            seconds = [
+                s["cpu_seconds_training"]
+                for amp in amps
+                for s in found[amp.name, recipe]
+                if s["cpu_seconds_training"] is not None
+            ]
             print(_row(str(size["name"]), recipe, list(esrs.values()), ratios, seconds))
 
 

@@ -80,8 +80,7 @@ def _state(root: RunLayout) -> dict[str, Any]:
     last = load_checkpoint(run.last_checkpoint)
     callbacks = last["callbacks"]
     for state in callbacks.values():
-        for clock in ("seconds", "cpu_seconds"):
-            state.pop(clock, None)
+        state.pop("seconds", None)
     return {
         "weights": last["state_dict"],
         "optimizer": last["optimizer_states"],

@@ -76,7 +76,7 @@ class Run:
         seconds_training: of the training that it did or took over.
         epochs: that were finished.
         steps: batches learned from.
-        cpu_seconds_training: of the training's first process, on all of its cores.
+        cpu_seconds_training: of the training's first process, on all of its cores; None where several did it.
         max_minutes: that the training was given; None: its length was said otherwise.
         started: ISO 8601.
         submodels: from small to large; empty before there is a summary.

@@ -166,7 +166,6 @@ class Progress:
         finished_epochs: whole epochs; 0: it must begin again.
         metric_rows: of metrics.csv at that moment.
         seconds: of training.
-        cpu_seconds: of its first process.
         threads: CPU threads it computed with.
         sha256: of the content of what it learns from.
         training_id: of the training that left it.
@@ -178,7 +177,6 @@ class Progress:
     finished_epochs: int
     metric_rows: int
     seconds: float
-    cpu_seconds: float
     threads: int
     sha256: Mapping[str, Any]
     training_id: str
@@ -209,7 +207,6 @@ def _progress(content: Mapping[str, Any]) -> Progress:
         finished_epochs=finished,
         metric_rows=state.integer("metric_rows", minimum=0) if finished else 0,
         seconds=state.number("seconds"),
-        cpu_seconds=state.number("cpu_seconds", 0.0),
         threads=_threads(about),
         sha256=sha256,
         training_id=about.text("training_id"),

@@ -230,7 +230,7 @@ def _fitted_already(training: Training[Any, Any], reused_from: str | None) -> Fi
     return Fitted(
         progress.finished_epochs,
         progress.seconds,
-        progress.cpu_seconds,
+        None,
         progress.updates,
         reused_from=reused_from,
     )

@@ -49,7 +49,7 @@ def summarise(
         training.material.facts,
         {
             "seconds_training": round(fitted.seconds, 3),
-            "cpu_seconds_training": round(fitted.cpu_seconds, 3),
+            "cpu_seconds_training": None if fitted.cpu_seconds is None else round(fitted.cpu_seconds, 3),
             "epochs": fitted.epochs,
             "steps": fitted.steps,
             "max_minutes": config.trainer.max_minutes,

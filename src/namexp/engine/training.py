@@ -95,7 +95,7 @@ class Fitted:
     Attributes:
         epochs: that were finished.
         seconds: of training.
-        cpu_seconds: of the first process, on all of its cores.
+        cpu_seconds: of the first process, on all of its cores; None where not trained here at a stretch.
         steps: batches learned from.
         interrupted: whether Ctrl-C ended it.
         reused_from: the run that it was taken from, relative to this one; None: it was done here.
@@ -103,7 +103,7 @@ class Fitted:
 
     epochs: int
     seconds: float
-    cpu_seconds: float
+    cpu_seconds: float | None
     steps: int
     interrupted: bool = False
     reused_from: str | None = None

@@ -39,7 +39,7 @@ class Checkpoints(Checkpoint):
         self.begun = False
         self._epoch_is_over = False
         self._seconds_before, self._started = 0.0, time.monotonic()
-        self._cpu_before, self._cpu_started = 0.0, time.process_time()
+        self._cpu_started: float | None = time.process_time()
 
     @property
     def seconds(self) -> float:
@@ -47,15 +47,17 @@ class Checkpoints(Checkpoint):
         return self._seconds_before + time.monotonic() - self._started
 
     @property
-    def cpu_seconds(self) -> float:
-        """The same of this process on all of its cores."""
-        return self._cpu_before + time.process_time() - self._cpu_started
+    def cpu_seconds(self) -> float | None:
+        """The same of this process on all of its cores; None where an earlier one did a part."""
+        return None if self._cpu_started is None else time.process_time() - self._cpu_started
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clocks."""
         del trainer, pl_module
         self.begun = True
-        self._started, self._cpu_started = time.monotonic(), time.process_time()
+        self._started = time.monotonic()
+        if self._cpu_started is not None:
+            self._cpu_started = time.process_time()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save."""
@@ -110,7 +112,6 @@ class Checkpoints(Checkpoint):
             "finished_epochs": self.finished_epochs,
             "metric_rows": self._num_metric_rows(),
             "seconds": self.seconds,
-            "cpu_seconds": self.cpu_seconds,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -118,7 +119,7 @@ class Checkpoints(Checkpoint):
         self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
         self.finished_epochs = state_dict["finished_epochs"]
         self._seconds_before = state_dict["seconds"]
-        self._cpu_before = state_dict.get("cpu_seconds", 0.0)  # older ones did not count them
+        self._cpu_started = None
 
 
 class StepCheckpoints(pl.Callback):
