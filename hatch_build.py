@@ -9,10 +9,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class ShippedKernels(BuildHookInterface):  # type: ignore[type-arg]  # hatchling's is generic, and says not of what
+class ShippedKernels(BuildHookInterface[BuilderConfig]):
     """One wheel for a platform serves every Python: the kernels know nothing of it."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

@@ -21,10 +21,9 @@ from namexp.audio.spectral_filter import (
     one_pole_lowpass,
     peaking,
 )
-from namexp.audio.synth import SAMPLE_RATE, VALIDATION_SECONDS, guitar
+from namexp.audio.synth import OVERSAMPLING, SAMPLE_RATE, VALIDATION_SECONDS, guitar, with_room
 from namexp.audio.wav import write_wav
 
-OVERSAMPLING = 4
 RATE = float(SAMPLE_RATE * OVERSAMPLING)
 
 
@@ -62,8 +61,7 @@ def _filtered(x: Signal, *responses: Response) -> Signal:
 
 def _through(dry: Signal, stages: Callable[[Signal], Signal]) -> Signal:
     """Four times oversampled, with room for the filters' tails."""
-    padded = np.pad(dry, (0, SAMPLE_RATE // 2 + -(dry.size + SAMPLE_RATE // 2) % 65536))
-    up = change_rate(padded, one_pole_highpass(30.0, RATE), up=OVERSAMPLING)
+    up = change_rate(with_room(dry, SAMPLE_RATE), one_pole_highpass(30.0, RATE), up=OVERSAMPLING)
     return change_rate(stages(up), one_pole_lowpass(9000.0, RATE), down=OVERSAMPLING)[: dry.size]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,8 +16,11 @@ from namexp.errors import UserError
 from namexp.runs.files import read_json
 from namexp.runs.metrics import read_metrics
 from namexp.tasks.capture.layout import CaptureLayout
+from tests.e2e import test_density as densities
+from tests.e2e import test_flows as flows
+from tests.e2e import test_vocoder as vocoders
 from tests.e2e.test_resume import _equal, _fail_at, _nam_weights, _run, _state
-from tests.e2e.test_training import KINDS
+from tests.e2e.test_training import KINDS, SMALL
 
 pytestmark = pytest.mark.e2e
 
@@ -34,7 +39,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_ends_where_the_clock_says_and_goes_on_without_one(
-    tmp_path: Path, pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, clock: None, caplog: object
+    tmp_path: Path, pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, clock: None
 ) -> None:
     minutes = "trainer.max_minutes=0.05"  # 3 s
     whole = _run(tmp_path / "whole", pair, *OVERRIDES, minutes)
@@ -89,3 +94,28 @@ def test_a_step_that_takes_longer_than_the_budget_is_the_last(
     run = _run(tmp_path / "run", pair, *OVERRIDES, "trainer.max_minutes=0.0001")
     assert 1 <= read_json(run.summary)["steps"] <= 6
     assert CaptureLayout(run.root).nam.exists()
+
+
+TASKS = {
+    "of an amp, in double precision": [
+        *KINDS["packed"],
+        *SMALL,
+        "data.stop_seconds=5",
+        "trainer.precision='64'",
+    ],
+    "of a vocoder": vocoders.SETTINGS,
+    "of a flow": flows.SETTINGS,
+    "of an image density": densities.SETTINGS,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", TASKS)
+def test_a_training_of_whatever_knows_how_long_it_takes(
+    called: Callable[..., subprocess.CompletedProcess[str]], clock: None, tmp_path: Path, what: str
+) -> None:
+    settings = [word for word in TASKS[what] if not word.startswith("trainer.max_epochs")]
+    ended = called("train", *settings, "callbacks=quiet", "trainer.max_minutes=0.01", "hydra.run.dir=run")
+    assert ended.returncode == 0, ended.stderr
+    # 0.6 s of a clock that is looked at some times before a fifth of that is gone, and twice a step
+    steps = read_json(tmp_path / "run" / "summary.json")["steps"]
+    assert 0.6 / (4 * TICK) < steps < 0.6 / (2 * TICK)

@@ -167,9 +167,7 @@ def amp(dry: Signal, sample_rate: int) -> Signal:
     does; a cabinet-like set of filters follows.
     """
     rate = float(sample_rate * OVERSAMPLING)
-    x = np.pad(
-        dry, (0, sample_rate // 2 + -(dry.size + sample_rate // 2) % 65536)
-    )  # room for the filters' tails
+    x = with_room(dry, sample_rate)
     x = change_rate(x, chain(one_pole_highpass(90.0, rate), peaking(750.0, 5.0, 0.7, rate)), up=OVERSAMPLING)
     x = _stage(x, gain=7.0, bias=0.15, sag=0.6, rate=rate)
     x = change_rate(x, chain(one_pole_highpass(60.0, rate), one_pole_lowpass(7000.0, rate)))
@@ -182,6 +180,11 @@ def amp(dry: Signal, sample_rate: int) -> Signal:
     )
     wet = change_rate(x, cabinet, down=OVERSAMPLING)[: dry.size]
     return 0.6 * wet / np.abs(wet).max()
+
+
+def with_room(dry: Signal, sample_rate: int) -> Signal:
+    """(L,) samples and silence behind them: filters die away there, and the FFT's length is a fast one."""
+    return np.pad(dry, (0, sample_rate // 2 + -(dry.size + sample_rate // 2) % 65536))
 
 
 def _stage(x: Signal, *, gain: float, bias: float, sag: float, rate: float) -> Signal:

@@ -111,17 +111,22 @@ class TimeBudget(StopAfterSteps):
         self.max_steps, self._step_seconds = state_dict["max_steps"], state_dict["step_seconds"]
 
 
-@torch.inference_mode()
-def _validation_seconds(trainer: pl.Trainer, module: TaskModule) -> float:
+@torch.no_grad()
+def _validation_seconds(trainer: Any, module: TaskModule) -> float:
     """Of all of a validation, by as much of it as can be looked at in a moment."""
-    batches: Any = trainer.datamodule.val_dataloader()  # type: ignore[attr-defined]  # ours have one
+    batches = trainer.datamodule.val_dataloader()
+    modes = {part: part.training for part in module.modules()}
     began = time.monotonic()
     module.eval()
     found: list[Any] = []
     for batch in batches:
-        found.append(module.validate(module.transfer_batch_to_device(batch, module.device, 0)))
+        # as Lightning does, with the precision's and the data's own hooks
+        batch = module._on_before_batch_transfer(trainer.precision_plugin.convert_input(batch))
+        found.append(module.validate(trainer.strategy.batch_to_device(batch)))
         if time.monotonic() - began > VALIDATION_SECONDS:
             break
     module.validated(found)
-    module.train()
-    return (time.monotonic() - began) * len(batches) / len(found)
+    spent = (time.monotonic() - began) * len(batches) / len(found)
+    for part, training in modes.items():
+        part.training = training
+    return spent
