@@ -9,6 +9,7 @@ package (``kernels.shipped``) is not compiled again.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import logging
@@ -19,7 +20,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -81,6 +82,10 @@ class Compiler:
                 raise UnavailableError(f"{self.command[0]} says that it has compiled, and wrote nothing")
             keep(built, library)
 
+    def find(self, source: str) -> Path | None:
+        """Its library of ``source``; None where it has compiled none."""
+        return find(self.library(source))
+
     def library(self, source: str) -> Path:
         """What its library of ``source`` is called."""
         digest = hashlib.sha256(f"{self.digest}{native_digest()}{source}".encode()).hexdigest()
@@ -106,18 +111,28 @@ def load(sources: dict[str, str]) -> list[ctypes.CDLL]:
     Raises:
         UnavailableError: there is no compiler, all fail, or kernels are switched off.
     """
-    shipped = [] if _named() else [find_shipped(text) for text in sources.values()]
-    if shipped and all(shipped) and not switched_off():
-        return [_load(library) for library in shipped if library]
-    for compiler in _compilers():
-        try:
-            found = [find(compiler.library(text)) for text in sources.values()]
-            libraries = [file for file in found if file]
-            if len(libraries) == len(found):
+    for find_one in _places():
+        found = [find_one(text) for text in sources.values()]
+        libraries = [file for file in found if file]
+        if len(libraries) == len(found):
+            with contextlib.suppress(UnavailableError):  # the next place may have one that loads
                 return [_load(file) for file in libraries]
-        except UnavailableError:
-            continue
     return _load_compiled(sources)
+
+
+def _places() -> Iterator[Callable[[str], Path | None]]:
+    """Where libraries may lie, the best place first: each finds that of a text.
+
+    Raises:
+        UnavailableError: kernels are switched off.
+    """
+    if switched_off():
+        raise UnavailableError("NAMEXP_KERNELS is off")
+    if not _named():
+        yield find_shipped
+    with contextlib.suppress(UnavailableError):  # no compiler: who has to compile says so
+        for compiler in _compilers():
+            yield compiler.find
 
 
 def _load_compiled(sources: dict[str, str]) -> list[ctypes.CDLL]:
@@ -166,7 +181,7 @@ def _found(what: str, source: str) -> ctypes.CDLL | UnavailableError:
 
 
 def _compile_missing(compiler: Compiler, sources: dict[str, str]) -> None:
-    missing = {what: text for what, text in sources.items() if not find(compiler.library(text))}
+    missing = {what: text for what, text in sources.items() if not compiler.find(text)}
     if not missing:
         return
     log.info("compiling for this machine, once: %s", ", ".join(missing))

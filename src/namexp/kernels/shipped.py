@@ -7,16 +7,16 @@ of the text and of the files in ``native/``: one of another version is never loa
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 from functools import cache
 from pathlib import Path
 
 import torch
 
+from namexp.kernels.discovery import SYSTEM
+
 NATIVE = Path(__file__).parent / "native"
 SHIPPED = Path(__file__).parent / "shipped"
-SUFFIX = ".dll" if os.name == "nt" else ".so"
 # by what torch says of this processor, the system's support included; the best first
 INSTRUCTION_SETS = {"AVX512": ("avx512", "avx2"), "AVX2": ("avx2",)}
 ARM = ("arm64", "aarch64")
@@ -38,7 +38,7 @@ def instruction_sets() -> tuple[str, ...]:
     return INSTRUCTION_SETS.get(torch.backends.cpu.get_cpu_capability(), ())
 
 
-def library_name(text: str, suffix: str = SUFFIX) -> str:
+def library_name(text: str, suffix: str = SYSTEM.suffix) -> str:
     """What the library of ``text`` is called."""
     digest = hashlib.sha256(f"{native_digest()}{text}".encode()).hexdigest()
     return f"{digest[:32]}{suffix}"

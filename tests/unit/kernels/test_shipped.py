@@ -89,6 +89,12 @@ def test_all_come_from_one_hand(package: Path, monkeypatch: pytest.MonkeyPatch) 
     assert load({"a": FORTY_TWO})[0].answer() == 42, "who names a compiler wants it"
 
 
+@needs_compiler
+def test_one_that_cannot_be_loaded_is_compiled_instead(package: Path) -> None:
+    _ship(package, "wide", FORTY_TWO).write_bytes(b"no library")
+    assert load({"an answer": FORTY_TWO})[0].answer() == 42
+
+
 @pytest.mark.parametrize(
     ("machine", "capability", "expected"),
     [

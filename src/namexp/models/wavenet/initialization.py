@@ -23,7 +23,7 @@ QUANTILES = 4096  # of the normal distribution, by which an activation's gain is
 
 @torch.no_grad()
 def keep_variance(wavenet: WaveNet) -> None:
-    """Draw the weights anew from torch's random state; biases and learned slopes begin as they are: zero.
+    """Draw the weights anew from torch's random state; biases become zero, learned slopes stay as they are.
 
     The head keeps torch's default: ``head_scale`` is the architecture's word about the output's level.
 
